@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pygos: a Linux-compatible kernel in Python."""
