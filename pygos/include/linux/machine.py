@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Machine: everything that one kernel knows and owns.
+
+No state lives anywhere else, so several machines run in one process. Boot order and the
+making of the parts are in ``pygos/init/main.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pygos.include.linux.fs import FileSystemType, MntNamespace, Mount, SuperBlock
+    from pygos.include.linux.platform import Clock, Entropy, Platform, Ram
+    from pygos.include.linux.sched import PidTable, Task
+    from pygos.include.linux.timer import TimerQueue
+    from pygos.mm.page_alloc import Zone
+
+
+class Scheduler(Protocol):
+    """kernel/sched."""
+
+    def wake_up(self, task: Task) -> None:
+        """A sleeping task becomes runnable (leaves its queues, its deadline is cancelled)."""
+
+    def add(self, task: Task) -> None:
+        """A new task becomes runnable."""
+
+    def kick(self, task: Task) -> None:
+        """Make a task look at `notify` soon, wherever it is."""
+
+
+class Printk(Protocol):
+    """kernel/printk.py: the ring buffer behind dmesg."""
+
+    def emerg(self, text: str) -> None: ...
+    def err(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...
+    def notice(self, text: str) -> None: ...
+    def info(self, text: str) -> None: ...
+    def debug(self, text: str) -> None: ...
+
+
+class Machine:
+    """One machine. The public class of the same name (pygos.Machine) wraps this one."""
+
+    __slots__ = (
+        "anon_sb",
+        "bdev",
+        "binfmts",
+        "boot_cmdline",
+        "boot_time",
+        "chrdevs",
+        "clock",
+        "commit_pages",
+        "config",
+        "consoles",
+        "dcache",
+        "entropy",
+        "epoll_depth",
+        "exit_status",
+        "file_max",
+        "filesystems",
+        "futexes",
+        "host",
+        "hostname",
+        "init_mnt_ns",
+        "init_task",
+        "last_anon_dev",
+        "last_mnt_id",
+        "loadavg",
+        "locks",
+        "misc",
+        "mm_state",
+        "nr_cpus",
+        "nr_files",
+        "nr_forks",
+        "oops_count",
+        "page_wait",
+        "pid1",
+        "pids",
+        "pipe_sb",
+        "platform",
+        "printk",
+        "ram",
+        "random_state",
+        "sched",
+        "shm_sb",
+        "stat",
+        "supers",
+        "syscalls",
+        "sysctl",
+        "timers",
+        "tty",
+        "unknown_syscalls",
+        "zone",
+    )
+
+    def __init__(self) -> None:
+        self.ram: Ram
+        self.platform: Platform
+        self.clock: Clock
+        self.entropy: Entropy
+        self.sched: Scheduler
+        self.printk: Printk
+        self.timers: TimerQueue
+        #: Page allocator (mm/page_alloc.py).
+        self.zone: Zone
+        #: Services of the host (host files, streams, terminal), by name.
+        self.host: dict[str, Any] = {}
+        self.nr_cpus = 1
+        self.hostname = "pygos"
+        #: Pid 0: the kernel's own identity for work not done for a program.
+        self.init_task: Task
+        #: The machine ends when this task does.
+        self.pid1: Task | None = None
+        self.exit_status: int | None = None
+        self.pids: PidTable
+        self.init_mnt_ns: MntNamespace
+        #: Handlers by system call number (decoders: (task, regs) -> int).
+        self.syscalls: list[Callable[..., Any]] = []
+        self.unknown_syscalls: dict[int, int] = {}
+        self.filesystems: dict[str, FileSystemType] = {}
+        self.supers: list[SuperBlock] = []
+        #: Internal file systems: anonymous inodes (eventfd, epoll), shared memory, pipes.
+        self.anon_sb: Any = None
+        self.shm_sb: Any = None
+        self.pipe_sb: Any = None
+        #: (major, minor) -> FileOperations of character devices (drivers/base).
+        self.chrdevs: dict[tuple[int, int], Any] = {}
+        self.bdev: dict[tuple[int, int], Any] = {}
+        self.binfmts: list[Any] = []
+        self.dcache: Any = None
+        self.futexes: Any = None
+        self.locks: Any = None
+        self.tty: Any = None
+        self.consoles: list[Any] = []
+        self.boot_cmdline = ""
+        #: realtime ns at boot
+        self.boot_time = 0
+        self.config: Any = None
+        self.misc: dict[str, Any] = {}
+        #: sysctl values by dotted name, e.g. "kernel.pid_max".
+        self.sysctl: dict[str, Any] = {}
+        self.loadavg = [0.0, 0.0, 0.0]
+        self.stat: Any = None
+        self.nr_forks = 0
+        self.nr_files = 0
+        self.file_max = 1 << 20
+        self.oops_count = 0
+        self.last_anon_dev = 0
+        self.last_mnt_id = 0
+        self.epoll_depth = 0
+        self.random_state: Any = None
+        self.page_wait: Any = None
+        self.mm_state: Any = None
+        #: Pages promised to private writable mappings (overcommit accounting).
+        self.commit_pages = 0
+
+    def next_anon_dev(self) -> int:
+        """A device number for a file system without a device (major 0)."""
+        self.last_anon_dev += 1
+        return self.last_anon_dev
+
+    def new_mount(self, root: Any, devname: str, flags: int = 0) -> Mount:
+        from pygos.include.linux.fs import Mount
+
+        self.last_mnt_id += 1
+        return Mount(self.last_mnt_id, root, devname, flags)

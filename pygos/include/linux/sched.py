@@ -1,0 +1,411 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks, thread groups, signal state (include/linux/sched.h, sched/signal.h).
+
+Who owns what: a Task is one guest thread. Tasks of a thread group share one SignalStruct
+(group-wide state, rlimits, exit), usually one SighandStruct (dispositions), one mm,
+FilesStruct and FsStruct, as the flags of clone(2) say.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from pygos.include.linux.wait import WaitQueue
+
+if TYPE_CHECKING:
+    from pygos.include.linux.cred import Cred
+    from pygos.include.linux.fs import FilesStruct, FsStruct, MntNamespace
+    from pygos.include.linux.machine import Machine
+    from pygos.include.linux.mm_types import Mm
+    from pygos.include.linux.platform import Cpu
+
+#: The kernel's flag that a signal frame or an exit must be looked at before user mode.
+NSIG = 64
+
+
+class TaskState(IntEnum):
+    """As the letters of ps: R S D T t Z X."""
+
+    RUNNING = 0  # on a CPU or in the run queue
+    INTERRUPTIBLE = 1
+    UNINTERRUPTIBLE = 2
+    STOPPED = 3
+    TRACED = 4
+    ZOMBIE = 5
+    DEAD = 6
+
+
+STATE_LETTERS = "RSDTtZX"
+
+
+@dataclass(slots=True)
+class SigInfo:
+    """One queued signal: siginfo_t's fields (sigaction(2)); layout is arch/x86's business."""
+
+    signo: int
+    code: int = 0
+    errno: int = 0
+    pid: int = 0
+    uid: int = 0
+    status: int = 0
+    utime: int = 0
+    stime: int = 0
+    value: int = 0  # sigval as u64
+    addr: int = 0
+    band: int = 0
+    fd: int = 0
+    timerid: int = 0
+    overrun: int = 0
+    syscall: int = 0
+    arch: int = 0
+    #: The raw 128 bytes given to rt_sigqueueinfo(2); wins over the fields.
+    raw: bytes | None = None
+
+
+class SigPending:
+    """Pending signals of a task or a group: a mask and the queued infos in order."""
+
+    __slots__ = ("mask", "queue")
+
+    def __init__(self) -> None:
+        #: Bit signo-1.
+        self.mask = 0
+        self.queue: deque[SigInfo] = deque()
+
+
+@dataclass(slots=True, frozen=True)
+class SigAction:
+    """A disposition as rt_sigaction(2) sets it. handler: 0 SIG_DFL, 1 SIG_IGN, or address."""
+
+    handler: int = 0
+    flags: int = 0
+    restorer: int = 0
+    mask: int = 0
+
+
+SIG_DEFAULT = SigAction()
+
+
+class SighandStruct:
+    """Dispositions by signal number (index 0 unused), shared by CLONE_SIGHAND."""
+
+    __slots__ = ("action", "count")
+
+    def __init__(self) -> None:
+        self.action: list[SigAction] = [SIG_DEFAULT] * (NSIG + 1)
+        self.count = 1
+
+
+class SignalStruct:
+    """State of a thread group (struct signal_struct)."""
+
+    __slots__ = (
+        "autoreap",
+        "children_stime",
+        "children_utime",
+        "cmaj_flt",
+        "cmaxrss",
+        "cmin_flt",
+        "cnivcsw",
+        "cnvcsw",
+        "continued",
+        "count",
+        "ctty",
+        "exit_code",
+        "group_exec_task",
+        "group_exit",
+        "group_stop",
+        "has_child_subreaper",
+        "is_child_subreaper",
+        "itimers",
+        "leader",
+        "maj_flt",
+        "maxrss",
+        "min_flt",
+        "nivcsw",
+        "nvcsw",
+        "oom_score_adj",
+        "pgrp",
+        "poll_queue",
+        "posix_timers",
+        "real_timer",
+        "rlim",
+        "session",
+        "session_leader",
+        "shared_pending",
+        "stime",
+        "stop_code",
+        "stop_reported",
+        "tgid",
+        "threads",
+        "utime",
+        "wait_chldexit",
+    )
+
+    def __init__(self, tgid: int) -> None:
+        self.tgid = tgid
+        #: Live threads in creation order; the leader stays until it is reaped.
+        self.threads: list[Task] = []
+        self.leader: Task
+        self.shared_pending = SigPending()
+        #: Parents sleep here in wait4(2).
+        self.wait_chldexit = WaitQueue()
+        #: pidfd and signalfd pollers.
+        self.poll_queue = WaitQueue()
+        #: (soft, hard) by RLIMIT_* number; RLIM_INFINITY = 2**64-1.
+        self.rlim: list[tuple[int, int]] = []
+        self.pgrp = 0
+        self.session = 0
+        self.session_leader = False
+        #: The controlling terminal (drivers/tty), or None.
+        self.ctty: Any = None
+        #: exit_group(2) or a fatal signal is ending the group; the wait status is exit_code.
+        self.group_exit = False
+        self.exit_code = 0
+        #: The group is stopped by job control; stop_code is the signal.
+        self.group_stop = False
+        self.stop_code = 0
+        self.stop_reported = False
+        self.continued = False
+        self.group_exec_task: Task | None = None
+        #: Parent ignores SIGCHLD: no zombie.
+        self.autoreap = False
+        self.is_child_subreaper = False
+        self.has_child_subreaper = False
+        #: Times of dead threads, ns; of reaped children, ns.
+        self.utime = self.stime = 0
+        self.children_utime = self.children_stime = 0
+        self.maxrss = self.cmaxrss = 0
+        self.min_flt = self.maj_flt = self.cmin_flt = self.cmaj_flt = 0
+        self.nvcsw = self.nivcsw = self.cnvcsw = self.cnivcsw = 0
+        #: ITIMER_REAL/VIRTUAL/PROF state and POSIX timers (kernel/time).
+        self.itimers: Any = None
+        self.real_timer: Any = None
+        self.posix_timers: dict[int, Any] = {}
+        self.oom_score_adj = 0
+
+
+@dataclass(slots=True)
+class UtsNamespace:
+    """uname(2)'s changeable names."""
+
+    nodename: str
+    domainname: str = "(none)"
+
+
+@dataclass(slots=True)
+class NsProxy:
+    """The namespaces of a task."""
+
+    uts: UtsNamespace
+    mnt: MntNamespace
+
+
+@dataclass(slots=True)
+class SigAltStack:
+    """sigaltstack(2)."""
+
+    sp: int = 0
+    size: int = 0
+    flags: int = 2  # SS_DISABLE
+
+
+class Task:
+    """One guest thread (struct task_struct)."""
+
+    __slots__ = (
+        "__weakref__",
+        "altstack",
+        "blocked",
+        "children",
+        "clear_child_tid",
+        "comm",
+        "cpu",
+        "cpus_allowed",
+        "cred",
+        "dumpable",
+        "exit_code",
+        "exit_signal",
+        "files",
+        "forced_sigmask_restore",
+        "fs",
+        "group",
+        "group_leader",
+        "io_rchar",
+        "io_read",
+        "io_syscr",
+        "io_syscw",
+        "io_wchar",
+        "io_write",
+        "keep_caps",
+        "last_run",
+        "machine",
+        "maj_flt",
+        "min_flt",
+        "mm",
+        "need_resched",
+        "nice",
+        "nivcsw",
+        "no_new_privs",
+        "notify",
+        "nsproxy",
+        "nvcsw",
+        "on_cpu",
+        "on_rq",
+        "oops",
+        "parent",
+        "pdeath_signal",
+        "pending",
+        "personality",
+        "pid",
+        "policy",
+        "ptrace",
+        "ptraced",
+        "ptracer",
+        "real_parent",
+        "regs",
+        "restart",
+        "robust_list",
+        "rq_entry",
+        "rt_priority",
+        "saved_sigmask",
+        "seccomp",
+        "security",
+        "set_child_tid",
+        "sighand",
+        "slice_used",
+        "start_boottime",
+        "start_time",
+        "state",
+        "stime",
+        "syscall_args",
+        "syscall_nr",
+        "tgid",
+        "timer_slack",
+        "trace",
+        "utime",
+        "vfork_child",
+        "vfork_done",
+        "vfork_parent",
+        "wait_deadline",
+        "wait_timer",
+        "waiting",
+        "wchan",
+    )
+
+    def __init__(self, machine: Machine, pid: int) -> None:
+        self.machine = machine
+        self.pid = pid
+        self.tgid = pid
+        self.comm = b""
+        self.state = TaskState.RUNNING
+        #: The platform's CPU context, and its registers (same object as cpu.regs).
+        self.cpu: Cpu | None = None
+        self.regs: memoryview
+        #: None for kernel tasks and after exit_mm.
+        self.mm: Mm | None = None
+        self.fs: FsStruct
+        self.files: FilesStruct
+        self.cred: Cred
+        self.nsproxy: NsProxy
+        self.sighand: SighandStruct
+        self.group: SignalStruct
+        self.group_leader: Task = self
+        self.parent: Task = self
+        self.real_parent: Task = self
+        self.children: dict[Task, None] = {}
+        # -- signals
+        self.pending = SigPending()
+        #: Blocked mask, bit signo-1.
+        self.blocked = 0
+        #: The mask to put back after a call that swapped it (ppoll, rt_sigsuspend).
+        self.saved_sigmask: int | None = None
+        self.forced_sigmask_restore = False
+        self.altstack = SigAltStack()
+        #: True: look at signals, stops, exit before returning to user mode.
+        self.notify = False
+        # -- sleeping (include/linux/wait.py)
+        self.waiting: tuple[WaitQueue, ...] = ()
+        self.wait_deadline: int | None = None
+        self.wait_timer: Any = None
+        self.wchan = ""
+        #: What the call in progress has done so far; None when a call starts.
+        self.restart: Any = None
+        # -- scheduling
+        self.on_rq = False
+        self.on_cpu = False
+        self.rq_entry: Any = None
+        self.need_resched = False
+        self.slice_used = 0
+        self.last_run = 0
+        self.nice = 0
+        self.policy = 0
+        self.rt_priority = 0
+        self.cpus_allowed = 0
+        # -- exit
+        self.exit_code = 0
+        #: Signal to the parent at exit (clone(2)); -1 for threads.
+        self.exit_signal = 0
+        self.set_child_tid = 0
+        self.clear_child_tid = 0
+        self.robust_list = 0
+        #: vfork: the child wakes this queue when it execs or exits.
+        self.vfork_done: WaitQueue | None = None
+        self.vfork_parent: Task | None = None
+        self.vfork_child: Task | None = None
+        self.pdeath_signal = 0
+        # -- accounting: ns, counts, bytes
+        self.start_time = 0
+        self.start_boottime = 0
+        self.utime = 0
+        self.stime = 0
+        self.min_flt = self.maj_flt = 0
+        self.nvcsw = self.nivcsw = 0
+        self.io_rchar = self.io_wchar = self.io_syscr = self.io_syscw = 0
+        self.io_read = self.io_write = 0
+        # -- the rest
+        self.syscall_nr = -1
+        self.syscall_args: tuple[int, ...] = ()
+        #: Called at entry and exit of each call if set (strace, kernel/trace.py).
+        self.trace: Any = None
+        self.ptrace = 0
+        self.ptracer: Task | None = None
+        self.ptraced: dict[Task, None] = {}
+        self.seccomp: Any = None
+        self.security: Any = None
+        self.no_new_privs = False
+        self.keep_caps = False
+        self.dumpable = 1
+        self.personality = 0
+        self.timer_slack = 50_000
+        self.oops = False
+
+    def __repr__(self) -> str:
+        return f"<Task {self.pid} {self.comm.decode('utf-8', 'replace')} {self.state.name}>"
+
+    def signal_pending(self) -> bool:
+        """An unblocked signal (or a group exit, stop, oops) waits: sleepers must return."""
+        return self.notify
+
+    @property
+    def alive(self) -> bool:
+        return self.state < TaskState.ZOMBIE
+
+    def wake(self, queue: WaitQueue, key: int) -> None:
+        """Waiter protocol: make a sleeping task runnable; its call is invoked again."""
+        self.machine.sched.wake_up(self)
+
+
+@dataclass(slots=True)
+class PidTable:
+    """All tasks, groups and sessions by number."""
+
+    tasks: dict[int, Task] = field(default_factory=dict)
+    #: pgrp -> leaders of its thread groups; session -> likewise (insertion ordered).
+    pgrps: dict[int, dict[Task, None]] = field(default_factory=dict)
+    sessions: dict[int, dict[Task, None]] = field(default_factory=dict)
+    last: int = 0
+    max: int = 32768
