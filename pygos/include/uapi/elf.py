@@ -63,7 +63,6 @@ EI_DATA: Final = 5
 EI_VERSION: Final = 6
 EI_OSABI: Final = 7
 EI_PAD: Final = 8
-ELFMAG: Final = 0x55A7CF5F61FB
 SELFMAG: Final = 4
 ELFCLASSNONE: Final = 0
 ELFCLASS32: Final = 1

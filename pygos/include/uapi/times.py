@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from pygos.include.uapi.cstruct import CStruct, c_long
 
 

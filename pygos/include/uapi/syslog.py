@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""syslog(2): actions and levels."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SYSLOG_ACTION_CLOSE: Final = 0
+SYSLOG_ACTION_OPEN: Final = 1
+SYSLOG_ACTION_READ: Final = 2
+SYSLOG_ACTION_READ_ALL: Final = 3
+SYSLOG_ACTION_READ_CLEAR: Final = 4
+SYSLOG_ACTION_CLEAR: Final = 5
+SYSLOG_ACTION_CONSOLE_OFF: Final = 6
+SYSLOG_ACTION_CONSOLE_ON: Final = 7
+SYSLOG_ACTION_CONSOLE_LEVEL: Final = 8
+SYSLOG_ACTION_SIZE_UNREAD: Final = 9
+SYSLOG_ACTION_SIZE_BUFFER: Final = 10
+
+LOGLEVEL_EMERG: Final = 0
+LOGLEVEL_ALERT: Final = 1
+LOGLEVEL_CRIT: Final = 2
+LOGLEVEL_ERR: Final = 3
+LOGLEVEL_WARNING: Final = 4
+LOGLEVEL_NOTICE: Final = 5
+LOGLEVEL_INFO: Final = 6
+LOGLEVEL_DEBUG: Final = 7
