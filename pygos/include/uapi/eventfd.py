@@ -8,5 +8,6 @@ from typing import Final
 EFD_SEMAPHORE: Final = 1 << 0
 EFD_CLOEXEC: Final = 0o2000000
 EFD_NONBLOCK: Final = 0o4000
+
 #: The largest value of a counter; a read can take no more.
 EFD_MAX: Final = 0xFFFFFFFFFFFFFFFE

@@ -30,6 +30,9 @@ EPOLLWAKEUP: Final = 0x20000000
 EPOLLONESHOT: Final = 0x40000000
 EPOLLET: Final = 0x80000000
 
+EPIOCSPARAMS: Final = 0x40088A01
+EPIOCGPARAMS: Final = 0x80088A02
+
 
 class EpollEvent(CStruct, packed=True):
     """struct epoll_event: 12 bytes on x86-64."""

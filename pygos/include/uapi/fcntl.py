@@ -32,6 +32,7 @@ O_NDELAY: Final = 0o4000
 
 #: O_PATH opens keep these flags only.
 O_PATH_FLAGS: Final = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC
+
 #: Every flag that open(2) knows; openat2(2) refuses others.
 VALID_OPEN_FLAGS: Final = (
     O_WRONLY | O_RDWR | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC

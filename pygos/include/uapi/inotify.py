@@ -34,6 +34,7 @@ IN_ONESHOT: Final = 0x80000000
 IN_ALL_EVENTS: Final = 0xFFF
 IN_CLOEXEC: Final = 0x80000
 IN_NONBLOCK: Final = 0x800
+INOTIFY_IOC_SETNEXTWD: Final = 0x40044900
 
 
 class InotifyEvent(CStruct):

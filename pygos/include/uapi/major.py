@@ -46,10 +46,12 @@ FULL_MINOR: Final = 7
 RANDOM_MINOR: Final = 8
 URANDOM_MINOR: Final = 9
 KMSG_MINOR: Final = 11
+
 #: Minors of TTYAUX_MAJOR.
 TTY_MINOR: Final = 0
 CONSOLE_MINOR: Final = 1
 PTMX_MINOR: Final = 2
+
 #: Minors of MISC_MAJOR.
 FUSE_MINOR: Final = 229
 KVM_MINOR: Final = 232

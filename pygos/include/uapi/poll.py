@@ -20,6 +20,8 @@ POLLWRBAND: Final = 0x0200
 POLLMSG: Final = 0x0400
 POLLREMOVE: Final = 0x1000
 POLLRDHUP: Final = 0x2000
+POLLFREE: Final = 0x4000
+POLL_BUSY_LOOP: Final = 0x8000
 
 
 class Pollfd(CStruct):

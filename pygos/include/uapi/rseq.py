@@ -16,6 +16,7 @@ RSEQ_CS_FLAG_NO_RESTART_ON_MIGRATE_BIT: Final = 2
 RSEQ_CS_FLAG_NO_RESTART_ON_PREEMPT: Final = 1
 RSEQ_CS_FLAG_NO_RESTART_ON_SIGNAL: Final = 2
 RSEQ_CS_FLAG_NO_RESTART_ON_MIGRATE: Final = 4
+
 #: struct rseq of version 0 and its alignment.
 ORIG_RSEQ_SIZE: Final = 32
 

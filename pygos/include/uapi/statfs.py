@@ -12,6 +12,7 @@ ST_NOSUID: Final = 0x0002
 ST_NODEV: Final = 0x0004
 ST_NOEXEC: Final = 0x0008
 ST_SYNCHRONOUS: Final = 0x0010
+
 #: f_flags is valid: always set by the kernel.
 ST_VALID: Final = 0x0020
 ST_MANDLOCK: Final = 0x0040

@@ -5,23 +5,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pygos.include.uapi.cstruct import (
-    CStruct,
-    c_cc,
-    c_cflag,
-    c_iflag,
-    c_ispeed,
-    c_lflag,
-    c_line,
-    c_oflag,
-    c_ospeed,
-    u8,
-    u16,
-    u32,
-)
+from pygos.include.uapi.cstruct import CStruct, u8, u16, u32
 
 #: c_cc indices
-
 NCCS: Final = 19
 VINTR: Final = 0
 VQUIT: Final = 1
@@ -42,7 +28,6 @@ VLNEXT: Final = 15
 VEOL2: Final = 16
 
 #: c_iflag
-
 IGNBRK: Final = 0x001
 BRKINT: Final = 0x002
 IGNPAR: Final = 0x004
@@ -61,7 +46,6 @@ IMAXBEL: Final = 0x2000
 IUTF8: Final = 0x4000
 
 #: c_oflag
-
 OPOST: Final = 0x01
 OCRNL: Final = 0x08
 ONOCR: Final = 0x10
@@ -96,7 +80,6 @@ FF0: Final = 0x00000
 FF1: Final = 0x08000
 
 #: c_cflag
-
 B0: Final = 0x00000000
 B50: Final = 0x00000001
 B75: Final = 0x00000002
@@ -152,7 +135,6 @@ B4000000: Final = 0x0000100F
 CIBAUD: Final = 0x100F0000
 
 #: c_lflag
-
 ISIG: Final = 0x00001
 ICANON: Final = 0x00002
 XCASE: Final = 0x00004
@@ -171,7 +153,6 @@ IEXTEN: Final = 0x08000
 EXTPROC: Final = 0x10000
 
 #: tcflow(3), tcflush(3), tcsetattr(3)
-
 TCOOFF: Final = 0
 TCOON: Final = 1
 TCIOFF: Final = 2

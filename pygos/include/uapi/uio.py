@@ -9,6 +9,7 @@ from pygos.include.uapi.cstruct import CStruct, c_ptr, c_size_t
 
 UIO_FASTIOV: Final = 8
 UIO_MAXIOV: Final = 1024
+
 #: What one read or write moves at most.
 MAX_RW_COUNT: Final = 0x7FFFF000
 
