@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 from pygos.include.uapi.cstruct import CStruct, i64, u32, u64
 
@@ -169,7 +169,7 @@ class Fsxattr(CStruct):
     fsx_nextents: u32 = 0
     fsx_projid: u32 = 0
     fsx_cowextsize: u32 = 0
-    fsx_pad: u64 = 0
+    fsx_pad: Annotated[bytes, 8] = b""
 
 
 class FstrimRange(CStruct):

@@ -67,6 +67,8 @@ MSGSSZ: Final = 16
 MSGSEG: Final = 65535
 
 SHMMIN: Final = 1
+SHMMAX: Final = (1 << 64) - 1 - (1 << 24)
+SHMALL: Final = (1 << 64) - 1 - (1 << 24)
 SHMMNI: Final = 4096
 SHMSEG: Final = 4096
 SHM_R: Final = 0o400

@@ -187,6 +187,12 @@ class Sigaction(CStruct):
     sa_mask: u64 = 0
 
 
+class Sigset(CStruct):
+    """The kernel's sigset_t: bit signo - 1."""
+
+    sig: u64 = 0
+
+
 class StackT(CStruct):
     """stack_t of sigaltstack(2)."""
 
