@@ -13,7 +13,7 @@ The first argument of most operations is the calling task (Linux's ``current``).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pygos.include.errno import (
     EINVAL,
@@ -45,6 +45,26 @@ FMODE_PWRITE = 0x10
 FMODE_EXEC = 0x20
 FMODE_STREAM = 0x40  # no file position (pipes, sockets, ttys)
 FMODE_PATH = 0x80  # O_PATH
+
+#: i_flags of an inode, kernel internal (include/linux/fs.h).
+S_NOATIME = 0x2
+S_APPEND = 0x4
+S_IMMUTABLE = 0x8
+S_DEAD = 0x10  # a removed directory: nothing can be made in it
+S_LINKABLE = 0x4000_0000  # made by O_TMPFILE without O_EXCL: linkat(2) may give it a name
+
+#: s_flags of a super block.
+SB_RDONLY = 0x1
+
+#: mnt_flags of a mount (include/linux/mount.h).
+MNT_NOSUID = 0x1
+MNT_NODEV = 0x2
+MNT_NOEXEC = 0x4
+MNT_NOATIME = 0x8
+MNT_NODIRATIME = 0x10
+MNT_RELATIME = 0x20
+MNT_READONLY = 0x40
+MNT_NOSYMFOLLOW = 0x80
 
 #: Masks of permission(): as in access(2), and for the sticky bit and the like.
 MAY_EXEC, MAY_WRITE, MAY_READ = 1, 2, 4
@@ -198,6 +218,13 @@ class InodeOperations:
     to the dentry by the VFS) with owner and mode set (fs/inode.py: inode_init_owner)."""
 
     __slots__ = ()
+    #: Does the class override permission(), getattr()? The fast paths ask this, no call.
+    has_permission: ClassVar[bool] = False
+    has_getattr: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        cls.has_permission = cls.permission is not InodeOperations.permission
+        cls.has_getattr = cls.getattr is not InodeOperations.getattr
 
     def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
         """The inode of `name` in `dir` with a reference for the dentry, or None."""
@@ -301,6 +328,10 @@ class DentryOperations:
         """Is a cached name still right? False drops it and looks it up anew."""
         return True
 
+    def d_dname(self, dentry: Dentry) -> bytes | None:
+        """The name of an object that has no place in the tree ("pipe:[12]"); else None."""
+        return None
+
 
 class FileSystemType:
     """A kind of file system that can be mounted."""
@@ -349,9 +380,9 @@ class Inode:
 
     __slots__ = (
         "i_atime", "i_blocks", "i_btime", "i_count", "i_ctime", "i_flags", "i_flock", "i_fop",
-        "i_generation", "i_gid", "i_ino", "i_mapping", "i_mode", "i_mtime", "i_nlink", "i_op",
-        "i_pipe", "i_private", "i_rdev", "i_sb", "i_size", "i_uid", "i_version", "i_writecount",
-        "i_xattrs",
+        "i_generation", "i_gid", "i_ino", "i_link", "i_mapping", "i_mode", "i_mtime", "i_nlink",
+        "i_op", "i_pipe", "i_private", "i_rdev", "i_sb", "i_size", "i_uid", "i_version",
+        "i_writecount", "i_xattrs",
     )
 
     def __init__(self, sb: SuperBlock, ino: int, mode: int) -> None:
@@ -375,6 +406,8 @@ class Inode:
         self.i_fop: FileOperations = FILE_DEFAULT_OPS
         self.i_mapping: Mapping | None = None
         self.i_pipe: Any = None
+        #: The text of a symbolic link that never changes, so that the walk needs no get_link().
+        self.i_link: bytes | None = None
         #: File locks (fs/locks.py), made at the first lock.
         self.i_flock: Any = None
         self.i_xattrs: dict[bytes, bytes] | None = None

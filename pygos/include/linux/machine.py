@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pygos.include.linux.fs import FileSystemType, MntNamespace, Mount, SuperBlock
+    from pygos.include.linux.fs import (
+        File,
+        FilesStruct,
+        FileSystemType,
+        MntNamespace,
+        Mount,
+        SuperBlock,
+    )
     from pygos.include.linux.platform import Clock, Entropy, Platform, Ram
-    from pygos.include.linux.sched import PidTable, Task
+    from pygos.include.linux.sched import PidTable, SignalStruct, Task
     from pygos.include.linux.timer import TimerQueue
     from pygos.mm.page_alloc import Zone
 
@@ -41,6 +48,22 @@ class Printk(Protocol):
     def notice(self, text: str) -> None: ...
     def info(self, text: str) -> None: ...
     def debug(self, text: str) -> None: ...
+
+
+class FsHooks(Protocol):
+    """What the kernel proper asks of the VFS above it; filled in by init/main.py."""
+
+    def dup_files(self, files: FilesStruct) -> FilesStruct:
+        """A copy of a descriptor table, each file with one more reference."""
+
+    def exit_files(self, task: Task) -> None:
+        """The task gives up its descriptor table; the last user closes all of it."""
+
+    def fput(self, file: File) -> None:
+        """Drop one reference of a file."""
+
+    def task_exit(self, task: Task) -> None:
+        """The last thread of a group exits: record locks, the controlling terminal."""
 
 
 class Machine:
@@ -105,6 +128,7 @@ class Machine:
         self.entropy: Entropy
         self.sched: Scheduler
         self.printk: Printk
+        self.fs_hooks: FsHooks
         self.timers: TimerQueue
         #: Page allocator (mm/page_alloc.py).
         self.zone: Zone
@@ -117,6 +141,8 @@ class Machine:
         #: The machine ends when this task does.
         self.pid1: Task | None = None
         self.exit_status: int | None = None
+        #: The thread group whose end ends the run (the command given to `pygos run`).
+        self.main_group: SignalStruct | None = None
         self.pids: PidTable
         self.init_mnt_ns: MntNamespace
         #: Handlers by system call number (decoders: (task, regs) -> int).

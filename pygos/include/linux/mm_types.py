@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.platform import AddressSpace
     from pygos.include.linux.sched import Task
+    from pygos.mm.mm import Mm
 
 #: vm_flags of a VMA (include/linux/mm.h).
 VM_READ = 0x1
@@ -216,9 +217,3 @@ class MmBase:
     hiwater_rss: int
     def_flags: int
     dumpable: int
-
-
-if TYPE_CHECKING:
-    from pygos.mm.mm import Mm as Mm
-else:
-    Mm = MmBase

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from pygos.include.linux.wait import WaitQueue
 
 if TYPE_CHECKING:
+    from pygos.include.errno import Restart
     from pygos.include.linux.cred import Cred
     from pygos.include.linux.fs import FilesStruct, FsStruct, MntNamespace
     from pygos.include.linux.machine import Machine
-    from pygos.include.linux.mm_types import Mm
     from pygos.include.linux.platform import Cpu
+    from pygos.mm.mm import Mm
 
 #: The kernel's flag that a signal frame or an exit must be looked at before user mode.
 NSIG = 64
@@ -63,6 +64,8 @@ class SigInfo:
     arch: int = 0
     #: The raw 128 bytes given to rt_sigqueueinfo(2); wins over the fields.
     raw: bytes | None = None
+    #: While it is queued: the user whose RLIMIT_SIGPENDING it counts for; -1: nobody's.
+    charged: int = -1
 
 
 class SigPending:
@@ -138,6 +141,7 @@ class SignalStruct:
         "shared_pending",
         "stime",
         "stop_code",
+        "stop_pending",
         "stop_reported",
         "tgid",
         "threads",
@@ -168,6 +172,8 @@ class SignalStruct:
         #: The group is stopped by job control; stop_code is the signal.
         self.group_stop = False
         self.stop_code = 0
+        #: A group stop has begun; threads that see it stop, the last one sets group_stop.
+        self.stop_pending = False
         self.stop_reported = False
         self.continued = False
         self.group_exec_task: Task | None = None
@@ -234,6 +240,7 @@ class Task:
         "fs",
         "group",
         "group_leader",
+        "in_syscall",
         "io_rchar",
         "io_read",
         "io_syscr",
@@ -268,6 +275,7 @@ class Task:
         "real_parent",
         "regs",
         "restart",
+        "restart_class",
         "robust_list",
         "rq_entry",
         "rt_priority",
@@ -286,11 +294,15 @@ class Task:
         "tgid",
         "timer_slack",
         "trace",
+        "trap_cr2",
+        "trap_err",
+        "trap_nr",
         "utime",
         "vfork_child",
         "vfork_done",
         "vfork_parent",
         "wait_deadline",
+        "wait_killable",
         "wait_timer",
         "waiting",
         "wchan",
@@ -325,15 +337,26 @@ class Task:
         self.saved_sigmask: int | None = None
         self.forced_sigmask_restore = False
         self.altstack = SigAltStack()
+        #: The last exception: vector, error code, faulting address (struct thread_struct).
+        self.trap_nr = 0
+        self.trap_err = 0
+        self.trap_cr2 = 0
         #: True: look at signals, stops, exit before returning to user mode.
         self.notify = False
         # -- sleeping (include/linux/wait.py)
         self.waiting: tuple[WaitQueue, ...] = ()
         self.wait_deadline: int | None = None
         self.wait_timer: Any = None
+        #: Only a fatal signal ends the sleep (state D).
+        self.wait_killable = False
+        #: A call is in progress: invoke it again when the task runs.
+        self.in_syscall = False
         self.wchan = ""
         #: What the call in progress has done so far; None when a call starts.
         self.restart: Any = None
+        #: Of a task that stopped while a call was interrupted: how the call goes on
+        #: (kernel/signal.py decides when the task is continued).
+        self.restart_class: type[Restart] | None = None
         # -- scheduling
         self.on_rq = False
         self.on_cpu = False
@@ -397,6 +420,15 @@ class Task:
     def wake(self, queue: WaitQueue, key: int) -> None:
         """Waiter protocol: make a sleeping task runnable; its call is invoked again."""
         self.machine.sched.wake_up(self)
+
+    def expire(self, now: int) -> None:
+        """TimerTarget protocol: the deadline of a sleep has passed."""
+        self.wait_timer = None
+        self.machine.sched.wake_up(self)
+
+    def fatal_signal_pending(self) -> bool:
+        """SIGKILL is pending: even uninterruptible sleeps end."""
+        return bool(self.pending.mask & 0x100)
 
 
 @dataclass(slots=True)

@@ -87,3 +87,16 @@ def wait_on(
     task.wait_deadline = deadline
     task.wchan = why
     raise WouldSleep
+
+
+def wait_killable(task: Task, *queues: WaitQueue, why: str = "") -> NoReturn:
+    """Sleep until a queue is woken; of signals only SIGKILL ends it (TASK_KILLABLE)."""
+    if task.fatal_signal_pending():
+        raise ERESTARTSYS
+    for queue in queues:
+        queue.waiters[task] = None
+    task.waiting = queues
+    task.wait_deadline = None
+    task.wait_killable = True
+    task.wchan = why
+    raise WouldSleep

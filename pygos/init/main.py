@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boot order, and the life of a run (init/main.c).
+
+``boot`` makes a Machine from a BootConfig: RAM, platform, memory management, scheduler, the
+first tasks (pid 0, the kernel's own identity, and pid 1, which only reaps), the file systems.
+``run_init`` runs one command as a child of pid 1 until it ends. ``shutdown`` gives everything
+of the host's back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pygos.arch.um.ptrace_platform import UmPtrace
+from pygos.arch.x86.fpu import hwcaps
+from pygos.drivers.hoststream import open_std_files
+from pygos.drivers.setup import init_drivers
+from pygos.fs.binfmt_elf import ElfFormat
+from pygos.fs.binfmt_script import ScriptFormat
+from pygos.fs.exec import run_program
+from pygos.fs.file_table import fput
+from pygos.fs.setup import init_file_systems
+from pygos.host.clock import HostClock
+from pygos.host.entropy import HostEntropy, SeededEntropy
+from pygos.host.files import HostFiles
+from pygos.host.ram import HostRam
+from pygos.include.errno import Errno
+from pygos.include.linux.cred import CAP_FULL, Cred
+from pygos.include.linux.fs import FilesStruct, FsStruct
+from pygos.include.linux.machine import Machine
+from pygos.include.linux.platform import PAGE_SIZE
+from pygos.include.linux.sched import PidTable, SigInfo, Task, TaskState
+from pygos.include.linux.timer import TimerQueue
+from pygos.include.uapi.utsname import UTS_RELEASE
+from pygos.init.calls import build_table
+from pygos.kernel.exit import do_exit, release_task
+from pygos.kernel.fork import (
+    CloneArgs,
+    copy_process,
+    new_kernel_task,
+    new_nsproxy,
+)
+from pygos.kernel.futex import FutexTable
+from pygos.kernel.pid import attach_pid, change_pgrp, change_session
+from pygos.kernel.printk import Printk
+from pygos.kernel.resource import default_rlimits
+from pygos.kernel.sched import Sched
+from pygos.kernel.signal import send_sig_info
+from pygos.kernel.sysctl import default_sysctls
+from pygos.mm.page_alloc import Zone
+
+if TYPE_CHECKING:
+    from pygos.include.linux.sched import SignalStruct
+
+_SIGKILL = 9
+
+
+@dataclass(slots=True)
+class BootConfig:
+    """What the owner of the machine asks for; sizes in bytes."""
+
+    memory: int = 1 << 30
+    cpus: int = 1
+    #: "host" (copy-on-write over the host's files) or a directory of the host.
+    root: str = "host"
+    hostname: str = "pygos"
+    #: (host directory, guest path, read-only)
+    volumes: tuple[tuple[str, str, bool], ...] = ()
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    #: A text sink with write(str): every call is printed to it as strace does.
+    strace: Any = None
+    #: Three host streams (or None for a closed descriptor).
+    stdio: tuple[Any, Any, Any] = (None, None, None)
+    #: The host terminal, if the machine's console is one.
+    terminal: Any = None
+    #: For reproducible entropy.
+    entropy_seed: int | None = None
+    #: Guest paths that look absent.
+    hidden: tuple[str, ...] = field(default=())
+
+
+def boot(config: BootConfig) -> Machine:
+    """Make a machine. HostError with one clear line if the host can't carry it."""
+    machine = Machine()
+    machine.config = config
+    machine.hostname = config.hostname
+    machine.nr_cpus = config.cpus
+    machine.clock = HostClock()
+    machine.entropy = (
+        HostEntropy() if config.entropy_seed is None else SeededEntropy(config.entropy_seed)
+    )
+    machine.boot_time = machine.clock.realtime()
+    machine.printk = Printk(machine.clock)
+    machine.printk.notice(f"Linux version {UTS_RELEASE} (pygos) #1 SMP")
+    ram = HostRam(config.memory // PAGE_SIZE)
+    machine.ram = ram
+    try:
+        machine.platform = UmPtrace(ram, config.cpus)
+        _boot_kernel(machine)
+        _boot_files(machine, config)
+    except BaseException:
+        shutdown(machine)
+        raise
+    return machine
+
+
+def _boot_kernel(machine: Machine) -> None:
+    machine.zone = Zone(machine.ram)
+    machine.timers = TimerQueue()
+    machine.pids = PidTable()
+    machine.sysctl = default_sysctls()
+    machine.futexes = FutexTable()
+    machine.sched = Sched(machine)
+    machine.misc["hwcap"], machine.misc["hwcap2"] = hwcaps()
+    machine.syscalls = build_table()
+    machine.binfmts = [ElfFormat(), ScriptFormat()]
+    pages, platform = machine.ram.pages, machine.platform.name
+    machine.printk.info(f"Memory: {pages * 4}K available; platform {platform}")
+
+
+def _boot_files(machine: Machine, config: BootConfig) -> None:
+    idle = new_kernel_task(machine, 0, b"swapper", None)
+    idle.cred = Cred()
+    idle.group.rlim = default_rlimits(machine)
+    idle.files = FilesStruct()
+    idle.cpus_allowed = (1 << machine.nr_cpus) - 1
+    machine.init_task = idle
+    directory = "/" if config.root == "host" else config.root
+    machine.host["files"] = HostFiles(directory)
+    machine.host["stdio"] = config.stdio
+    machine.host["terminal"] = config.terminal
+    root = init_file_systems(machine, idle)
+    idle.fs = FsStruct(root, root)
+    idle.nsproxy = new_nsproxy(machine)
+    init_drivers(machine)
+    init = new_kernel_task(machine, 1, b"init", idle)
+    init.files = FilesStruct()
+    init.cpus_allowed = idle.cpus_allowed
+    machine.pid1 = init
+    machine.pids.last = 1
+    init.group.pgrp = init.group.session = 1
+    attach_pid(machine.pids, init)
+
+
+def user_cred(config: BootConfig) -> Cred:
+    """The credentials the command runs with: root has every capability, others none."""
+    caps = CAP_FULL if config.uid == 0 else 0
+    uid, gid = config.uid, config.gid
+    return Cred(
+        uid, gid, uid, gid, uid, gid, uid, gid, tuple(config.groups), 0, caps, caps, CAP_FULL
+    )
+
+
+def run_init(
+    machine: Machine,
+    argv: list[bytes],
+    envp: list[bytes],
+    cwd: bytes,
+    timeout_ns: int | None,
+) -> int:
+    """Run a command as a child of pid 1 until it ends; its wait status as of waitpid(2).
+
+    An errno exception if it can't be started. After the timeout it is killed and
+    TimeoutError raised. All processes it leaves behind are killed.
+    """
+    task = _spawn(machine, cwd)
+    try:
+        run_program(task, _find_program(task, argv[0], envp), argv, envp)
+    except BaseException:
+        do_exit(task, 0)
+        raise
+    machine.exit_status = None
+    machine.main_group = task.group
+    deadline = None
+    if timeout_ns is not None:
+        deadline = machine.clock.monotonic() + timeout_ns
+        machine.timers.add(deadline, _Timeout(task.group))
+    machine.sched.add(task)
+    try:
+        machine.sched.run()  # type: ignore[attr-defined]
+    finally:
+        status = machine.exit_status
+        kill_all(machine)
+    assert status is not None
+    if deadline is not None and machine.clock.monotonic() >= deadline and status & 0x7F == 9:
+        raise TimeoutError
+    return status
+
+
+class _Timeout:
+    """Kills the command when its time is over."""
+
+    __slots__ = ("group",)
+
+    def __init__(self, group: SignalStruct) -> None:
+        self.group = group
+
+    def expire(self, now: int) -> None:
+        send_sig_info(self.group.leader, SigInfo(_SIGKILL, 0x80), group=True)
+
+
+def _spawn(machine: Machine, cwd: bytes) -> Task:
+    """A new process of its own session, with the standard files open."""
+    from pygos.fs.namei import LOOKUP_DIRECTORY, LOOKUP_FOLLOW, path_lookup
+
+    init = machine.pid1
+    assert init is not None
+    task = copy_process(init, CloneArgs(0))
+    task.cred = user_cred(machine.config)
+    task.state = TaskState.RUNNING
+    change_session(machine.pids, task, task.pid)
+    change_pgrp(machine.pids, task, task.pid)
+    task.group.session_leader = True
+    try:
+        place = path_lookup(task, -100, cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
+        task.fs.pwd = place
+        if machine.config.strace is not None:
+            from pygos.kernel.trace import Strace
+
+            task.trace = Strace(machine.config.strace)
+        open_std_files(task)
+    except BaseException:
+        do_exit(task, 0)
+        raise
+    return task
+
+
+def _find_program(task: Task, name: bytes, envp: list[bytes]) -> bytes:
+    """The path of a command as execvp(3) finds it, seen from inside."""
+    from pygos.fs.namei import LOOKUP_FOLLOW, path_lookup
+    from pygos.include.errno import EACCES, ENOENT, ENOTDIR
+
+    if b"/" in name or not name:
+        return name
+    path = next((item[5:] for item in envp if item.startswith(b"PATH=")), b"/usr/bin:/bin")
+    error: type[Errno] = ENOENT
+    for directory in path.split(b":"):
+        candidate = (directory or b".") + b"/" + name
+        try:
+            inode = path_lookup(task, -100, candidate, LOOKUP_FOLLOW).inode
+        except (ENOENT, ENOTDIR):
+            continue
+        except EACCES:
+            error = EACCES
+            continue
+        if inode.is_reg and inode.i_mode & 0o111:
+            return candidate
+        error = EACCES
+    raise error
+
+
+def kill_all(machine: Machine) -> None:
+    """Kill every process but pid 1, as the end of a pid namespace does."""
+    init = machine.pid1
+    for task in sorted(machine.pids.tasks.values(), key=_by_pid, reverse=True):
+        if task is init:
+            continue
+        if task.alive:
+            do_exit(task, _SIGKILL)
+        if task.state is TaskState.ZOMBIE:
+            release_task(task)
+    machine.main_group = None
+
+
+def _by_pid(task: Task) -> int:
+    return task.pid
+
+
+def shutdown(machine: Machine) -> None:
+    """End all processes and give the host's resources back. May be called at any time."""
+    if getattr(machine, "pid1", None) is not None:
+        kill_all(machine)
+        for file in tuple(machine.init_task.files.fd.values()):
+            fput(file)
+    files = machine.host.get("files")
+    if files is not None:
+        files.close_all()
+    if getattr(machine, "platform", None) is not None:
+        machine.platform.close()
+    machine.ram.close()

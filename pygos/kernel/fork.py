@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making tasks: fork, vfork, clone, clone3 (kernel/fork.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pygos.arch.x86.regs import FS_BASE, ORIG_RAX, RAX, RIP, RSP
+from pygos.include.errno import E2BIG, EAGAIN, EFAULT, EINVAL
+from pygos.include.linux.fs import FsStruct
+from pygos.include.linux.sched import (
+    SIG_DEFAULT,
+    NsProxy,
+    SigAltStack,
+    SighandStruct,
+    SignalStruct,
+    Task,
+    TaskState,
+    UtsNamespace,
+)
+from pygos.include.linux.syscalls import Size, ULong, UserAddr, syscall
+from pygos.include.linux.wait import WaitQueue, wait_killable
+from pygos.include.uapi import sched as uapi
+from pygos.kernel.pid import alloc_pid, attach_pid
+from pygos.mm.fork import dup_mm
+
+if TYPE_CHECKING:
+    from pygos.include.linux.machine import Machine
+
+_SIGCHLD = 17
+_RLIMIT_NPROC = 6
+_M64 = 0xFFFF_FFFF_FFFF_FFFF
+_NEW_NAMESPACES = (
+    uapi.CLONE_NEWNS | uapi.CLONE_NEWCGROUP | uapi.CLONE_NEWUTS | uapi.CLONE_NEWIPC
+    | uapi.CLONE_NEWUSER | uapi.CLONE_NEWPID | uapi.CLONE_NEWNET
+)
+#: clone3 takes only these sizes of struct clone_args; see clone(2).
+_CLONE_ARGS_MIN, _CLONE_ARGS_SIZE, _PAGE = 64, 88, 4096
+_CLONE3_FLAGS = 0x1_FFFF_FF00 | uapi.CLONE_CLEAR_SIGHAND | uapi.CLONE_INTO_CGROUP
+
+
+@dataclass(slots=True)
+class CloneArgs:
+    """What the three calls have in common (struct kernel_clone_args)."""
+
+    flags: int
+    exit_signal: int = _SIGCHLD
+    stack: int = 0
+    parent_tid: int = 0
+    child_tid: int = 0
+    tls: int = 0
+    pidfd: int = 0
+
+
+class VforkWait:
+    """task.restart of a parent whose vfork child still uses its memory."""
+
+    __slots__ = ("done", "pid", "queue")
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.queue = WaitQueue()
+        self.done = False
+
+
+@syscall
+def fork(task: Task) -> int:
+    """Create a child process. fork(2). Errors: EAGAIN, ENOMEM."""
+    return kernel_clone(task, CloneArgs(0))
+
+
+@syscall
+def vfork(task: Task) -> int:
+    """Create a child that borrows the parent's memory until it execs or exits. vfork(2)."""
+    return kernel_clone(task, CloneArgs(uapi.CLONE_VFORK | uapi.CLONE_VM))
+
+
+@syscall(partial="CLONE_NEW* namespaces are refused with EINVAL")
+def clone(
+    task: Task, flags: ULong, stack: UserAddr, parent_tid: UserAddr, child_tid: UserAddr,
+    tls: UserAddr,
+) -> int:
+    """Create a child process or thread. clone(2)."""
+    args = CloneArgs(
+        flags & 0xFFFF_FFFF & ~0xFF, flags & 0xFF, stack, parent_tid, child_tid, tls, parent_tid
+    )
+    if flags & uapi.CLONE_PIDFD and flags & uapi.CLONE_PARENT_SETTID:
+        raise EINVAL
+    return kernel_clone(task, args)
+
+
+@syscall(partial="set_tid, cgroup, pidfd and CLONE_NEW* namespaces are refused with EINVAL")
+def clone3(task: Task, args: UserAddr, size: Size) -> int:
+    """Create a child process or thread, extensible form. clone(2).
+
+    Errors: E2BIG for a size over a page or non-zero unknown fields; EINVAL; EFAULT.
+    """
+    if size > _PAGE:
+        raise E2BIG
+    if size < _CLONE_ARGS_MIN:
+        raise EINVAL
+    assert task.mm is not None
+    data = task.mm.read(args, size)
+    if any(data[_CLONE_ARGS_SIZE:]):
+        raise E2BIG
+    return kernel_clone(task, _clone3_args(data[:_CLONE_ARGS_SIZE]))
+
+
+def _clone3_args(data: bytes) -> CloneArgs:
+    fields = [int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8)]
+    fields += [0] * (11 - len(fields))
+    flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls = fields[:8]
+    set_tid, set_tid_size, cgroup = fields[8:]
+    if flags & ~_CLONE3_FLAGS or exit_signal & ~0xFF or exit_signal > 64:
+        raise EINVAL
+    if set_tid or set_tid_size or (flags & uapi.CLONE_INTO_CGROUP) or cgroup:
+        raise EINVAL
+    if flags & (uapi.CLONE_DETACHED | (uapi.CLONE_THREAD | uapi.CLONE_PARENT)) and exit_signal:
+        raise EINVAL
+    if (stack == 0) != (stack_size == 0):
+        raise EINVAL
+    return CloneArgs(flags, exit_signal, stack + stack_size, parent_tid, child_tid, tls, pidfd)
+
+
+def kernel_clone(task: Task, args: CloneArgs) -> int:
+    """Create the child; for vfork wait until it has given the memory back."""
+    state = task.restart
+    if state is None:
+        _check_flags(task, args)
+        child = copy_process(task, args)
+        if args.flags & uapi.CLONE_VFORK:
+            state = VforkWait(child.pid)
+            child.vfork_done = state.queue
+        task.machine.nr_forks += 1
+        task.machine.sched.add(child)
+        if not args.flags & uapi.CLONE_VFORK:
+            return child.pid
+        task.restart = state
+    child_now = task.machine.pids.tasks.get(state.pid)
+    if child_now is not None and child_now.vfork_done is state.queue:
+        if task.fatal_signal_pending():
+            return int(state.pid)
+        wait_killable(task, state.queue, why="kernel_clone")
+    return int(state.pid)
+
+
+def _check_flags(task: Task, args: CloneArgs) -> None:
+    """The impossible combinations of clone(2), in Linux's order."""
+    flags = args.flags
+    if flags & (uapi.CLONE_NEWNS | uapi.CLONE_FS) == uapi.CLONE_NEWNS | uapi.CLONE_FS:
+        raise EINVAL
+    if flags & uapi.CLONE_THREAD and not flags & uapi.CLONE_SIGHAND:
+        raise EINVAL
+    if flags & uapi.CLONE_SIGHAND and not flags & uapi.CLONE_VM:
+        raise EINVAL
+    if flags & uapi.CLONE_CLEAR_SIGHAND and flags & uapi.CLONE_SIGHAND:
+        raise EINVAL
+    if flags & uapi.CLONE_PARENT and task.group.leader is task.machine.pid1:
+        raise EINVAL
+    if flags & (_NEW_NAMESPACES | uapi.CLONE_PIDFD):
+        raise EINVAL
+    if args.exit_signal > 64:
+        raise EINVAL
+
+
+def copy_process(task: Task, args: CloneArgs) -> Task:
+    """A new task as a copy of `task`, not yet running. EAGAIN, ENOMEM."""
+    machine = task.machine
+    flags = args.flags
+    _check_nproc(task)
+    child = Task(machine, alloc_pid(machine.pids))
+    try:
+        _copy_mm(task, child, flags)
+    except MemoryError:
+        raise EAGAIN from None
+    _copy_identity(task, child, args)
+    _copy_files_fs(task, child, flags)
+    _copy_sighand(task, child, flags)
+    _copy_group(task, child, args)
+    _copy_thread(task, child, args)
+    attach_pid(machine.pids, child)
+    _write_tids(task, child, args)
+    return child
+
+
+def _check_nproc(task: Task) -> None:
+    """RLIMIT_NPROC (not for the privileged) and the machine's own limit on tasks."""
+    machine = task.machine
+    if len(machine.pids.tasks) >= machine.sysctl.get("kernel.threads-max", 16384):
+        raise EAGAIN
+    limit = task.group.rlim[_RLIMIT_NPROC][0]
+    if task.cred.uid == 0 or limit >= len(machine.pids.tasks):
+        return
+    mine = sum(1 for other in machine.pids.tasks.values() if other.cred.uid == task.cred.uid)
+    if mine >= limit:
+        raise EAGAIN
+
+
+def _copy_mm(task: Task, child: Task, flags: int) -> None:
+    mm, cpu = task.mm, task.cpu
+    if mm is None or cpu is None:
+        return
+    if flags & uapi.CLONE_VM:
+        mm.users += 1
+        child.mm = mm
+        child.cpu = mm.space.new_cpu()
+        child.cpu.set_fpu(cpu.get_fpu())
+        child.cpu.regs[:] = cpu.regs
+    else:
+        child.mm = dup_mm(mm, cpu)
+        child.mm.owner = child
+        child.cpu = child.mm.space.new_cpu()
+    child.cpu.owner = child
+    child.regs = child.cpu.regs
+
+
+def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
+    child.comm = task.comm
+    child.cred = task.cred
+    child.personality = task.personality
+    child.dumpable = task.dumpable
+    child.no_new_privs = task.no_new_privs
+    child.keep_caps = task.keep_caps
+    child.seccomp = task.seccomp
+    child.security = task.security
+    child.trace = task.trace
+    child.timer_slack = task.timer_slack
+    child.nice = task.nice
+    child.policy = task.policy
+    child.rt_priority = task.rt_priority
+    child.cpus_allowed = task.cpus_allowed
+    child.blocked = task.blocked
+    child.nsproxy = task.nsproxy
+    child.start_time = task.machine.clock.monotonic()
+    child.start_boottime = task.machine.clock.boottime()
+    if args.flags & uapi.CLONE_VM and not args.flags & uapi.CLONE_VFORK:
+        child.altstack = SigAltStack()
+    else:
+        child.altstack = SigAltStack(task.altstack.sp, task.altstack.size, task.altstack.flags)
+
+
+def _copy_files_fs(task: Task, child: Task, flags: int) -> None:
+    if flags & uapi.CLONE_FILES:
+        task.files.count += 1
+        child.files = task.files
+    else:
+        child.files = task.machine.fs_hooks.dup_files(task.files)
+    if flags & uapi.CLONE_FS:
+        task.fs.users += 1
+        child.fs = task.fs
+    else:
+        child.fs = FsStruct(task.fs.root, task.fs.pwd, task.fs.umask)
+
+
+def _copy_sighand(task: Task, child: Task, flags: int) -> None:
+    if flags & uapi.CLONE_SIGHAND:
+        task.sighand.count += 1
+        child.sighand = task.sighand
+        return
+    child.sighand = SighandStruct()
+    child.sighand.action = list(task.sighand.action)
+    if flags & uapi.CLONE_CLEAR_SIGHAND:
+        child.sighand.action = [
+            action if action.handler == 1 else SIG_DEFAULT for action in task.sighand.action
+        ]
+
+
+def _copy_group(task: Task, child: Task, args: CloneArgs) -> None:
+    if args.flags & uapi.CLONE_THREAD:
+        group = task.group
+        child.group = group
+        child.tgid = task.tgid
+        child.group_leader = group.leader
+        child.exit_signal = -1
+        child.real_parent = child.parent = task.real_parent
+    else:
+        group = _new_group(task, child)
+        child.exit_signal = args.exit_signal
+        if args.flags & uapi.CLONE_PARENT:
+            parent = task.real_parent
+            child.exit_signal = task.group_leader.exit_signal
+        else:
+            parent = task
+        child.real_parent = child.parent = parent
+        parent.children[child] = None
+    group.threads.append(child)
+
+
+def _new_group(task: Task, child: Task) -> SignalStruct:
+    old = task.group
+    group = SignalStruct(child.pid)
+    group.leader = child
+    group.rlim = list(old.rlim)
+    group.pgrp = old.pgrp
+    group.session = old.session
+    group.ctty = old.ctty
+    group.oom_score_adj = old.oom_score_adj
+    group.has_child_subreaper = old.has_child_subreaper or old.is_child_subreaper
+    child.group = group
+    return group
+
+
+def _copy_thread(task: Task, child: Task, args: CloneArgs) -> None:
+    """Registers: the child returns 0 from the same call, on its own stack if one was given."""
+    if child.cpu is None:
+        return
+    regs = child.regs
+    regs[RAX] = 0
+    regs[ORIG_RAX] = _M64
+    if args.stack:
+        regs[RSP] = args.stack
+    if args.flags & uapi.CLONE_SETTLS:
+        regs[FS_BASE] = args.tls
+    regs[RIP] = task.regs[RIP]
+    if args.flags & uapi.CLONE_CHILD_CLEARTID:
+        child.clear_child_tid = args.child_tid
+
+
+def _write_tids(task: Task, child: Task, args: CloneArgs) -> None:
+    flags = args.flags
+    try:
+        if flags & uapi.CLONE_PARENT_SETTID and task.mm is not None:
+            task.mm.write_u32(args.parent_tid, child.pid)
+        if flags & uapi.CLONE_CHILD_SETTID and child.mm is not None:
+            child.mm.write_u32(args.child_tid, child.pid)
+    except EFAULT:
+        pass  # Linux ignores a bad address here (put_user in schedule_tail)
+
+
+def new_init_uts(machine: Machine) -> UtsNamespace:
+    """The first UTS namespace."""
+    return UtsNamespace(machine.hostname)
+
+
+def new_kernel_task(machine: Machine, pid: int, comm: bytes, template: Task | None) -> Task:
+    """A task without user mode: the idle task (pid 0) and init (pid 1), boot only."""
+    task = Task(machine, pid)
+    task.comm = comm
+    task.sighand = SighandStruct()
+    group = SignalStruct(pid)
+    group.leader = task
+    group.threads.append(task)
+    task.group = group
+    task.state = TaskState.INTERRUPTIBLE
+    task.start_time = machine.clock.monotonic()
+    task.start_boottime = machine.clock.boottime()
+    if template is not None:
+        task.cred = template.cred
+        task.fs = template.fs
+        task.files = template.files
+        task.nsproxy = template.nsproxy
+        group.rlim = list(template.group.rlim)
+        task.real_parent = task.parent = template
+        template.children[task] = None
+    return task
+
+
+def new_nsproxy(machine: Machine) -> NsProxy:
+    """The first set of namespaces; the mount namespace must exist."""
+    return NsProxy(new_init_uts(machine), machine.init_mnt_ns)
+

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for children: wait4, waitid (kernel/exit.c, second half)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pygos.include.errno import ECHILD, EINVAL, ESRCH
+from pygos.include.linux.sched import SigInfo, SignalStruct, TaskState
+from pygos.include.linux.syscalls import Int, OutInt, Pid, UInt, UserAddr, syscall
+from pygos.include.linux.wait import wait_on
+from pygos.include.uapi import wait as uapi
+from pygos.include.uapi.resource import Rusage
+from pygos.include.uapi.time import Timeval
+from pygos.kernel.exit import SIGCHLD, exit_siginfo, group_times, release_task
+
+if TYPE_CHECKING:
+    from pygos.include.linux.sched import Task
+
+WNOTHREAD, WALL, WCLONE = uapi.__WNOTHREAD, uapi.__WALL, uapi.__WCLONE
+_WAIT4_OPTIONS = (
+    uapi.WNOHANG | uapi.WUNTRACED | uapi.WCONTINUED | WNOTHREAD | WCLONE | WALL
+)
+_WAITID_OPTIONS = _WAIT4_OPTIONS | uapi.WNOWAIT | uapi.WEXITED
+CLD_STOPPED, CLD_CONTINUED = 5, 6
+_ANY, _PID, _PGID = 0, 1, 2
+
+
+@dataclass(slots=True)
+class WaitOpts:
+    """Which children, which events."""
+
+    kind: int
+    number: int
+    options: int
+
+    def eligible(self, task: Task, child: Task) -> bool:
+        """Is this one of the children asked for (eligible_child)?"""
+        if self.kind == _PID and child.pid != self.number:
+            return False
+        if self.kind == _PGID and child.group.pgrp != self.number:
+            return False
+        if self.options & WALL:
+            return True
+        return (child.exit_signal != SIGCHLD) == bool(self.options & WCLONE)
+
+
+@dataclass(slots=True)
+class Event:
+    """One child's news: for wait4 a status, for waitid a siginfo."""
+
+    child: Task
+    status: int
+    info: SigInfo
+
+
+@syscall
+def wait4(task: Task, pid: Pid, status: OutInt, options: UInt, rusage: UserAddr) -> int:
+    """Wait for a child to end, stop or continue. wait4(2).
+
+    Errors: EINVAL unknown options; ESRCH for pid INT_MIN; ECHILD; EINTR by restart.
+    """
+    if options & ~_WAIT4_OPTIONS:
+        raise EINVAL
+    if pid == -(1 << 31):
+        raise ESRCH
+    event = do_wait(task, _wait4_opts(task, pid, options | uapi.WEXITED))
+    if event is None:
+        return 0
+    assert task.mm is not None
+    if status:
+        status.put32(event.status)
+    if rusage:
+        task.mm.write(rusage, child_rusage(event.child).to_bytes())
+    return event.child.pid
+
+
+def _wait4_opts(task: Task, pid: int, options: int) -> WaitOpts:
+    if pid == -1:
+        return WaitOpts(_ANY, 0, options)
+    if pid < 0:
+        return WaitOpts(_PGID, -pid, options)
+    if pid == 0:
+        return WaitOpts(_PGID, task.group.pgrp, options)
+    return WaitOpts(_PID, pid, options)
+
+
+@syscall(partial="P_PIDFD is refused with EINVAL")
+def waitid(
+    task: Task, which: Int, number: Pid, info: UserAddr, options: UInt, rusage: UserAddr
+) -> int:
+    """Wait for a child's change of state, with a siginfo. waitid(2).
+
+    Errors: EINVAL for unknown options, no event asked for, or a bad id; ECHILD.
+    """
+    if options & ~_WAITID_OPTIONS:
+        raise EINVAL
+    if not options & (uapi.WEXITED | uapi.WSTOPPED | uapi.WCONTINUED):
+        raise EINVAL
+    event = do_wait(task, _waitid_opts(task, which, number, options))
+    assert task.mm is not None
+    if event is not None and rusage:
+        task.mm.write(rusage, child_rusage(event.child).to_bytes())
+    if info:
+        task.mm.write(info, _waitid_info(event))
+    return 0
+
+
+def _waitid_info(event: Event | None) -> bytes:
+    """siginfo_t's first 128 bytes as waitid fills them: all zero if nothing happened."""
+    if event is None:
+        head = bytes(12)
+        return head + bytes(16)
+    info = event.info
+    words = (info.signo, 0, info.code, 0, info.pid, info.uid, info.status)
+    return b"".join((word & 0xFFFFFFFF).to_bytes(4, "little") for word in words)
+
+
+def _waitid_opts(task: Task, which: int, number: int, options: int) -> WaitOpts:
+    if which == uapi.P_ALL:
+        return WaitOpts(_ANY, 0, options)
+    if which == uapi.P_PID:
+        if number <= 0:
+            raise EINVAL
+        return WaitOpts(_PID, number, options)
+    if which == uapi.P_PGID:
+        if number < 0:
+            raise EINVAL
+        return WaitOpts(_PGID, number or task.group.pgrp, options)
+    raise EINVAL
+
+
+def do_wait(task: Task, opts: WaitOpts) -> Event | None:
+    """The first matching event, consumed unless WNOWAIT; None with WNOHANG and no event."""
+    found = False
+    for parent in _parents(task, opts):
+        for child in tuple(parent.children):
+            if not opts.eligible(task, child):
+                continue
+            found = True
+            event = _child_event(child, opts)
+            if event is not None:
+                return event
+    if not found:
+        raise ECHILD
+    if opts.options & uapi.WNOHANG:
+        return None
+    wait_on(task, task.group.wait_chldexit, why="do_wait")
+
+
+def _parents(task: Task, opts: WaitOpts) -> list[Task]:
+    """Children of any thread count, unless __WNOTHREAD."""
+    if opts.options & WNOTHREAD:
+        return [task]
+    return list(task.group.threads)
+
+
+def _child_event(child: Task, opts: WaitOpts) -> Event | None:
+    options, group = opts.options, child.group
+    if options & uapi.WEXITED and child.state is TaskState.ZOMBIE:
+        if any(other.alive for other in group.threads):
+            return None
+        return _reap(child, opts)
+    if options & uapi.WUNTRACED and group.group_stop and not group.stop_reported:
+        return _stopped(child, group, opts)
+    if options & uapi.WCONTINUED and group.continued:
+        if not options & uapi.WNOWAIT:
+            group.continued = False
+        return Event(child, 0xFFFF, _info(child, CLD_CONTINUED, 18))
+    return None
+
+
+def _stopped(child: Task, group: SignalStruct, opts: WaitOpts) -> Event | None:
+    if any(other.state is not TaskState.STOPPED for other in group.threads if other.alive):
+        return None
+    if not opts.options & uapi.WNOWAIT:
+        group.stop_reported = True
+    code = group.stop_code
+    return Event(child, code << 8 | 0x7F, _info(child, CLD_STOPPED, code))
+
+
+def _info(child: Task, code: int, status: int) -> SigInfo:
+    return SigInfo(SIGCHLD, code, pid=child.pid, uid=child.cred.uid, status=status)
+
+
+def _reap(child: Task, opts: WaitOpts) -> Event:
+    group = child.group
+    status = group.exit_code if group.group_exit else child.exit_code
+    event = Event(child, status, exit_siginfo(child, SIGCHLD))
+    if not opts.options & uapi.WNOWAIT:
+        _add_child_usage(child)
+        release_task(child)
+    return event
+
+
+def _add_child_usage(child: Task) -> None:
+    """The parent inherits the usage of what it reaps (RUSAGE_CHILDREN)."""
+    mine, gone = child.real_parent.group, child.group
+    utime, stime = group_times(child)
+    mine.children_utime += utime + gone.children_utime
+    mine.children_stime += stime + gone.children_stime
+    mine.cmaxrss = max(mine.cmaxrss, gone.maxrss, gone.cmaxrss)
+    mine.cmin_flt += gone.min_flt + child.min_flt + gone.cmin_flt
+    mine.cmaj_flt += gone.maj_flt + child.maj_flt + gone.cmaj_flt
+    mine.cnvcsw += gone.nvcsw + child.nvcsw + gone.cnvcsw
+    mine.cnivcsw += gone.nivcsw + child.nivcsw + gone.cnivcsw
+
+
+def child_rusage(child: Task) -> Rusage:
+    """The resource usage of a child and what it has reaped. getrusage(2)."""
+    group = child.group
+    utime, stime = group.utime, group.stime
+    if child.state is not TaskState.DEAD:
+        utime, stime = group_times(child)
+    utime += group.children_utime
+    stime += group.children_stime
+    return Rusage(
+        ru_utime=Timeval(tv_sec=utime // 10**9, tv_usec=utime % 10**9 // 1000),
+        ru_stime=Timeval(tv_sec=stime // 10**9, tv_usec=stime % 10**9 // 1000),
+        ru_maxrss=max(group.maxrss, group.cmaxrss) * 4,
+        ru_minflt=group.min_flt + group.cmin_flt,
+        ru_majflt=group.maj_flt + group.cmaj_flt,
+        ru_nvcsw=group.nvcsw + group.cnvcsw,
+        ru_nivcsw=group.nivcsw + group.cnivcsw,
+    )
