@@ -258,6 +258,11 @@ PADDING = re.compile(
 RENAMED = {
     ("Sigevent", "sigev_tid"): "sigev_notify_thread_id",
     ("RobustListHead", "next"): "list.next",
+    ("SiginfoTimer", "si_timerid"): "si_tid",
+    ("VfsNsCapData", "permitted_lo"): "data[0].permitted",
+    ("VfsNsCapData", "inheritable_lo"): "data[0].inheritable",
+    ("VfsNsCapData", "permitted_hi"): "data[1].permitted",
+    ("VfsNsCapData", "inheritable_hi"): "data[1].inheritable",
 }
 #: Members that older headers have as padding.
 NEWER_MEMBERS = set(
@@ -358,7 +363,7 @@ def add_struct(program: Program, name: str, kind: type[CStruct], c_name: str) ->
         member = RENAMED.get((name, field.name), field.name)
         if PADDING.fullmatch(field.name):
             continue
-        if member.split(".")[0] in program.known:
+        if re.split(r"\W", member)[0] in program.known:
             key = f"{name}.{field.name}"
             program.expressions[key] = f"offsetof({c_name}, {member})"
         else:
