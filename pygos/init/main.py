@@ -32,7 +32,7 @@ from pygos.include.linux.machine import Machine
 from pygos.include.linux.platform import PAGE_SIZE
 from pygos.include.linux.sched import PidTable, SigInfo, Task, TaskState
 from pygos.include.linux.timer import TimerQueue
-from pygos.include.uapi.utsname import UTS_RELEASE
+from pygos.include.uapi.version import UTS_RELEASE
 from pygos.init.calls import build_table
 from pygos.kernel.exit import do_exit, release_task
 from pygos.kernel.fork import (
@@ -180,11 +180,9 @@ def run_init(
         machine.timers.add(deadline, _Timeout(task.group))
     machine.sched.add(task)
     try:
-        machine.sched.run()  # type: ignore[attr-defined]
+        status = machine.sched.run()
     finally:
-        status = machine.exit_status
         kill_all(machine)
-    assert status is not None
     if deadline is not None and machine.clock.monotonic() >= deadline and status & 0x7F == 9:
         raise TimeoutError
     return status

@@ -56,12 +56,11 @@ class CloneArgs:
 class VforkWait:
     """task.restart of a parent whose vfork child still uses its memory."""
 
-    __slots__ = ("done", "pid", "queue")
+    __slots__ = ("pid", "queue")
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.queue = WaitQueue()
-        self.done = False
 
 
 @syscall
@@ -125,24 +124,23 @@ def _clone3_args(data: bytes) -> CloneArgs:
 
 def kernel_clone(task: Task, args: CloneArgs) -> int:
     """Create the child; for vfork wait until it has given the memory back."""
-    state = task.restart
-    if state is None:
+    if task.restart is None:
         _check_flags(task, args)
         child = copy_process(task, args)
-        if args.flags & uapi.CLONE_VFORK:
-            state = VforkWait(child.pid)
-            child.vfork_done = state.queue
         task.machine.nr_forks += 1
-        task.machine.sched.add(child)
         if not args.flags & uapi.CLONE_VFORK:
+            task.machine.sched.add(child)
             return child.pid
-        task.restart = state
+        task.restart = VforkWait(child.pid)
+        child.vfork_done = task.restart.queue
+        task.machine.sched.add(child)
+    state = task.restart
+    assert isinstance(state, VforkWait)
     child_now = task.machine.pids.tasks.get(state.pid)
-    if child_now is not None and child_now.vfork_done is state.queue:
-        if task.fatal_signal_pending():
-            return int(state.pid)
+    busy = child_now is not None and child_now.vfork_done is state.queue
+    if busy and not task.fatal_signal_pending():
         wait_killable(task, state.queue, why="kernel_clone")
-    return int(state.pid)
+    return state.pid
 
 
 def _check_flags(task: Task, args: CloneArgs) -> None:

@@ -38,6 +38,12 @@ class Scheduler(Protocol):
     def kick(self, task: Task) -> None:
         """Make a task look at `notify` soon, wherever it is."""
 
+    def forget(self, task: Task) -> None:
+        """A task exits: it leaves its queues and is never scheduled again."""
+
+    def run(self) -> int:
+        """Run the machine until ``machine.exit_status`` is set; returns that wait status."""
+
 
 class Printk(Protocol):
     """kernel/printk.py: the ring buffer behind dmesg."""
@@ -86,7 +92,7 @@ class Machine:
         "exit_status",
         "file_max",
         "filesystems",
-        "futexes",
+        "fs_hooks", "futexes",
         "host",
         "hostname",
         "init_mnt_ns",
@@ -95,7 +101,7 @@ class Machine:
         "last_mnt_id",
         "loadavg",
         "locks",
-        "misc",
+        "main_group", "misc",
         "mm_state",
         "nr_cpus",
         "nr_files",

@@ -89,22 +89,21 @@ class Sched:
 
     # -- the main loop
 
-    def run(self) -> None:
-        """Run the machine until ``machine.exit_status`` is set."""
+    def run(self) -> int:
+        """Run the machine until ``machine.exit_status`` is set; returns that wait status."""
         machine = self.machine
         wait = machine.platform.wait
         clock = machine.clock.monotonic
         timers = machine.timers
         while machine.exit_status is None:
-            if self.queue:
-                self._dispatch(clock())
-                if machine.exit_status is not None:
-                    break
+            if self.queue and not self._dispatch(clock()):
+                continue
             now = 0
             for cpu, trap in wait(timers.next_deadline() if timers.heap else None):
                 now = self._trap(cpu, trap, clock)
             if timers.heap:
                 timers.run(now or clock())
+        return machine.exit_status
 
     def _trap(self, cpu: Cpu, trap: Trap, clock: Callable[[], int]) -> int:
         """One stopped CPU: answer it and, if possible, let it go on at once.
@@ -140,8 +139,11 @@ class Sched:
             if task.state is _RUNNING and task.cpu is not None:
                 self.add(task)
 
-    def _dispatch(self, now: int) -> None:
-        """Give free CPUs to waiting tasks, finishing their interrupted calls first."""
+    def _dispatch(self, now: int) -> bool:
+        """Give free CPUs to waiting tasks, finishing their interrupted calls first.
+
+        False if the run ended meanwhile.
+        """
         queue, running = self.queue, self.running
         limit = self.machine.nr_cpus
         while queue and len(running) < limit:
@@ -160,4 +162,5 @@ class Sched:
                 task.last_run = now
                 cpu.resume()
             if self.machine.exit_status is not None:
-                return
+                return False
+        return True

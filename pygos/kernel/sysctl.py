@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine's tunables by dotted name, shown in /proc/sys (kernel/sysctl.c).
+
+Values are ints or strings; whoever implements a tunable reads it from ``machine.sysctl``.
+"""
+
+from __future__ import annotations
+
+from pygos.include.uapi.version import UTS_RELEASE
+
+
+def default_sysctls() -> dict[str, int | str]:
+    """A fresh table with Linux's defaults."""
+    return {
+        "kernel.ostype": "Linux",
+        "kernel.osrelease": UTS_RELEASE,
+        "kernel.version": "#1 SMP",
+        "kernel.pid_max": 32768,
+        "kernel.threads-max": 4096,
+        "kernel.ngroups_max": 65536,
+        "kernel.cap_last_cap": 40,
+        "kernel.overflowuid": 65534,
+        "kernel.overflowgid": 65534,
+        "kernel.randomize_va_space": 2,
+        "kernel.core_pattern": "core",
+        "kernel.core_uses_pid": 0,
+        "kernel.dmesg_restrict": 0,
+        "kernel.printk": "4 4 1 7",
+        "kernel.panic": 0,
+        "kernel.sem": "32000 1024000000 500 32000",
+        "kernel.shmmax": 18446744073692774399,
+        "kernel.shmall": 18446744073692774399,
+        "kernel.shmmni": 4096,
+        "kernel.msgmax": 8192,
+        "kernel.msgmnb": 16384,
+        "kernel.msgmni": 32000,
+        "vm.overcommit_memory": 0,
+        "vm.overcommit_ratio": 50,
+        "vm.max_map_count": 65530,
+        "vm.mmap_min_addr": 65536,
+        "vm.swappiness": 60,
+        "vm.panic_on_oom": 0,
+        "fs.nr_open": 1048576,
+        "fs.pipe-max-size": 1048576,
+        "fs.pipe-user-pages-soft": 16384,
+        "fs.lease-break-time": 45,
+        "fs.protected_symlinks": 0,
+        "fs.protected_hardlinks": 0,
+        "fs.suid_dumpable": 0,
+        "fs.epoll.max_user_watches": 200000,
+        "fs.mqueue.queues_max": 256,
+    }
