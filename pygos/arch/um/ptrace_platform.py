@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: Apache-2.0
+"""UmPtrace: the platform that traps guests with PTRACE_SYSEMU."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import struct
+from collections.abc import Sequence
+from time import monotonic_ns
+from typing import Final
+
+from pygos.arch.um import traps
+from pygos.arch.um.affinity import Affinity
+from pygos.arch.um.cpu import Stub, UmCpu
+from pygos.arch.um.space import UmSpace
+from pygos.arch.x86.regs import NREGS, R15, RIP
+from pygos.host import HostError, libc
+from pygos.host import machine_code as mc
+from pygos.host.code import (
+    BAD_LIST,
+    BAD_SYSCALL,
+    BLOCK_SIZE,
+    OTHER,
+    STATUS,
+    STOPPED,
+    SYSCALL,
+    WHO,
+    WPID,
+)  # fmt: skip
+from pygos.host.events import HostEvents
+from pygos.host.ram import HostRam
+from pygos.host.stub import PTRACE_CONT, STUB_CODE, STUB_LIST, WALL, Zygote
+from pygos.include.linux.platform import Cpu, HostWaiter, Trap, TrapKind
+
+Traps = Sequence[tuple[Cpu, Trap]]
+
+_TICK_NS: Final = 10_000_000
+_BLOCKS: Final = 32_768
+_POOL: Final = 4
+_EINTR, _ESRCH, _EIO, _ENOMEM, _EINVAL, _ECHILD = 4, 3, 5, 12, 22, 10
+_MAX64: Final = (1 << 64) - 1
+
+
+class UmPtrace:
+    """Implements ``Platform``. To be used by the thread that made it.
+
+    pending: CPUs that resume at the next wait(); running: pid -> CPU, in guest code;
+    _ready: traps to hand out that are no stop of their own (a kick before the start).
+    """
+
+    name = "um-ptrace"
+
+    def __init__(self, ram: HostRam, nr_cpus: int) -> None:
+        """Start the zygote. HostError if the host refuses."""
+        self.ram = ram
+        self.nr_cpus = nr_cpus
+        self.pending: list[UmCpu] = []
+        self.running: dict[int, UmCpu] = {}
+        self._ready: list[tuple[Cpu, Trap]] = []
+        self._dying: set[int] = set()
+        self._pool: list[tuple[Stub, tuple[int, int, memoryview]]] = []
+        self._told = False
+        self._closed = False
+        #: False: nothing but one pending CPU can produce an event.
+        self._busy = False
+        self._init_memory()
+        code = ram.code
+        self._run, self._start, self._fetch = code.run, code.start, code.fetch
+        self._flush, self._wait4 = code.flush, code.wait
+        self.affinity = Affinity()
+        self.events = HostEvents()
+        self._watch_page = ram.control_page()
+        try:
+            self._init_zygote()
+        except BaseException:
+            self.affinity.close()
+            self.events.close()
+            raise
+
+    def _init_memory(self) -> None:
+        """CPU blocks in one sparse mapping; the wait buffer and batch registers behind."""
+        self._arena = mmap.mmap(-1, (_BLOCKS + 2) * BLOCK_SIZE)
+        self._arena_addr = ctypes.addressof(ctypes.c_char.from_buffer(self._arena))
+        self._words = memoryview(self._arena).cast("Q")
+        self._free_slots = list(range(_BLOCKS - 1, -1, -1))
+        self.batch_addr = self._arena_addr + _BLOCKS * BLOCK_SIZE
+        self._wait_addr = self.batch_addr + BLOCK_SIZE
+        start = (_BLOCKS + 1) * BLOCK_SIZE // 8
+        self._wait_words = self._words[start : start + 3]
+
+    def _init_zygote(self) -> None:
+        _, _, page = self._watch_page
+        page[0] = struct.unpack("<Q", struct.pack("<ihh", 4, 1, 0))[0]  # pollfd: fd 4, POLLIN
+        self.zygote = Zygote(self.ram, self.events.fd, self._watch_page[0])
+        self.xstate_size = self.zygote.xstate_size
+        self._group = -self.zygote.pid & _MAX64
+        self._wait_words[0] = self._group
+        self._watcher = self.zygote.watcher
+        self._watching = False
+        self.template_regs = memoryview(struct.pack("<27Q", *self.zygote.template)).cast("Q")
+        start = _BLOCKS * BLOCK_SIZE // 8
+        batch = self._words[start : start + NREGS]
+        batch[:] = self.template_regs
+        batch[RIP] = STUB_CODE + mc.STUB_BATCH
+        batch[R15] = STUB_LIST
+        batch[RIP - 1] = _MAX64  # orig_rax
+
+    # -- address spaces and their stubs ------------------------------------------------
+
+    def new_space(self) -> UmSpace:
+        """An empty address space; from the pool, or a clone of the zygote."""
+        if self._pool:
+            stub, control = self._pool.pop()
+            space = UmSpace(self, control)
+        else:
+            control = self.ram.control_page()
+            try:
+                pid = self.zygote.fork(self.zygote.pid, control[0])
+            except OSError as error:
+                self.ram.free_control_page(control[0])
+                raise HostError(f"cannot make a stub process: {error}") from error
+            space = UmSpace(self, control)
+            stub = self.adopt(pid, control[1])
+        space.idle.append(stub)
+        return space
+
+    def adopt(self, pid: int, list_addr: int) -> Stub:
+        """Give a new stub process its CPU block."""
+        if not self._free_slots:
+            Zygote.kill(pid)
+            raise HostError("too many guest threads")
+        slot = self._free_slots.pop()
+        start = slot * BLOCK_SIZE // 8
+        block = self._words[start : start + BLOCK_SIZE // 8]
+        stub = Stub(pid, slot, self._arena_addr + slot * BLOCK_SIZE, block)
+        stub.attach(list_addr, self.batch_addr)
+        return stub
+
+    def discard_stub(self, stub: Stub) -> None:
+        """Kill a stub; it is reaped when convenient."""
+        try:
+            os.kill(stub.pid, signal.SIGKILL)
+            self._dying.add(stub.pid)
+        except ProcessLookupError:
+            pass
+        self._free_slots.append(stub.slot)
+        if len(self._dying) > 16:
+            self._reap()
+
+    def _reap(self) -> None:
+        for pid in list(self._dying):
+            try:
+                done, status = os.waitpid(pid, WALL | os.WNOHANG)
+            except ChildProcessError:
+                done, status = pid, 0
+            if done and status & 0xFF != 0x7F:
+                self._dying.discard(pid)
+
+    def recycle(self, space: UmSpace) -> None:
+        """A space has no CPU left: empty one of its stubs for the pool, kill the others."""
+        stubs, space.idle = space.idle, []
+        control = space.control
+        while stubs:
+            stub = stubs.pop()
+            if stubs or len(self._pool) >= _POOL or not self._empty(space, stub):
+                self.discard_stub(stub)
+            else:
+                stub.fresh = False
+                self._pool.append((stub, control))
+                return
+        space.drop_all()
+        for index in range(4):
+            control[2][index] = 0
+        self.ram.free_control_page(control[0])
+
+    def _empty(self, space: UmSpace, stub: Stub) -> bool:
+        space.drop_all()
+        if stub.away:
+            self.affinity.go_home(stub)
+        return self._flush(stub.addr) == 0
+
+    def forget(self, cpu: UmCpu) -> None:
+        """A CPU is released: it shall never be reported again."""
+        if cpu in self.pending:
+            self.pending.remove(cpu)
+        if self._ready:
+            self._ready = [entry for entry in self._ready if entry[0] is not cpu]
+        if cpu.pid in self.running:
+            self.stop(cpu)
+            if cpu in self.pending:
+                self.pending.remove(cpu)
+            self._ready = [entry for entry in self._ready if entry[0] is not cpu]
+        self._set_busy()
+
+    def put_ready(self, trapped: Traps) -> None:
+        """Hand these traps out at the next wait()."""
+        self._ready.extend(trapped)
+        self._busy = True
+
+    def _set_busy(self) -> None:
+        self._busy = bool(self.running or self._ready or self.events.count)
+
+    # -- mapping changes outside of a resume -------------------------------------------
+
+    def flush(self, cpu: UmCpu | Stub) -> None:
+        """Run the queued mapping changes of a stopped CPU's space. HostError if one fails."""
+        result = self._flush(cpu.addr)
+        if result == BAD_LIST and isinstance(cpu, UmCpu):
+            self._mend(cpu)
+            result = self._flush(cpu.addr)
+        if result < 0 and result != -_ESRCH:
+            raise HostError(f"mapping changes of stub {cpu.pid} failed: {result}")
+
+    def _mend(self, cpu: UmCpu) -> None:
+        """A mapping change failed. Out of host mappings (vm.max_map_count) or memory: drop
+        them all, they are only a cache; faults bring back what is used. Else it's a bug."""
+        regs = self.zygote.registers(cpu.pid)
+        index = (regs[R15] - STUB_LIST) // 32
+        number = self.zygote.result(cpu.pid)
+        if number != -_ENOMEM:
+            va, length, op, offset = cpu.space.entry(index)
+            raise HostError(
+                f"mapping change {index} failed ({os.strerror(-number)}): system call "
+                f"{op >> 32} va {va:#x}+{length:#x} prot {op & 7} offset {offset:#x}"
+            )
+        cpu.space.drop_all()
+
+    def stopped_cpu(self, space: UmSpace) -> UmCpu | Stub:
+        """A stopped stub of the space; stops one if all run."""
+        if space.idle:
+            return space.idle[0]
+        for cpu in space.cpus:
+            if cpu.pid not in self.running:
+                return cpu
+        cpu = space.cpus[0]
+        self.stop(cpu)
+        return cpu
+
+    def stop(self, cpu: UmCpu) -> None:
+        """Stop a running CPU. It goes on at the next wait(), or its trap is reported there."""
+        os.kill(cpu.pid, signal.SIGURG)
+        try:
+            _, status = os.waitpid(cpu.pid, WALL)
+        except ChildProcessError:
+            status = signal.SIGKILL
+        del self.running[cpu.pid]
+        if not self._decode(cpu, status):
+            self.pending.append(cpu)
+        self._set_busy()
+
+    def _decode(self, cpu: UmCpu, status: int) -> bool:
+        """A CPU stopped outside of run(): put its trap on the ready list. False: none."""
+        cpu.block[STATUS] = status
+        trapped = self._trapped(cpu, self._fetch(cpu.addr))
+        if trapped is None:
+            return False
+        cpu.kicked = False
+        self._ready.extend(trapped)
+        return True
+
+    def _trapped(self, cpu: UmCpu, code: int) -> Traps | None:
+        """What run() or fetch() found, as a trap for the guest; None: just resume it."""
+        if code == SYSCALL:
+            if cpu.stub.away:
+                self.affinity.trap(cpu)
+            return cpu.at_syscall
+        if code == BAD_SYSCALL:
+            cpu.trap.kind = TrapKind.BAD_SYSCALL
+        elif code < 0:
+            traps.dead(cpu.trap)
+        elif not traps.decode(cpu, code & ~STOPPED):
+            return None
+        elif cpu.trap.kind is TrapKind.TICK:
+            self.affinity.tick(cpu, bool(self.running or self.pending))
+        return cpu.trapped
+
+    # -- the run loop ------------------------------------------------------------------
+
+    def wait(self, deadline: int | None) -> Traps:
+        """See Platform.wait. Fast when one CPU resumes and nothing else can happen."""
+        if (
+            len(self.pending) == 1
+            and not self._busy
+            and (deadline is None or deadline - monotonic_ns() > _TICK_NS)
+        ):
+            cpu = self.pending.pop()
+            code = self._run(cpu.addr)
+            if not code:
+                if cpu.stub.away:
+                    self.affinity.trap(cpu)
+                return cpu.at_syscall
+            trapped = self._after_run(cpu, code)
+            if trapped is not None:
+                return trapped
+        return self._wait_for_any(deadline)
+
+    def _after_run(self, cpu: UmCpu, code: int) -> Traps | None:
+        """run() ended in something else than a system call."""
+        if code == OTHER or code == -_EINTR:
+            self.running[cpu.pid] = cpu
+            self._busy = True
+            if code == OTHER:
+                self._stopped(cpu.block[WPID], cpu.block[STATUS] & 0xFFFFFFFF)
+            return None
+        if code < 0 and not self._retry(cpu, code):
+            return cpu.trapped
+        trapped = self._trapped(cpu, code) if code > 0 else None
+        if trapped is None:
+            self.pending.append(cpu)
+        return trapped
+
+    def _retry(self, cpu: UmCpu, code: int) -> bool:
+        """A start failed. True: worth another try; False: cpu.trap says why."""
+        if code == BAD_LIST:
+            self._mend(cpu)
+            return True
+        if code in (-_EIO, -_EINVAL):
+            traps.bad_registers(cpu.trap)
+        else:
+            traps.dead(cpu.trap)
+        return False
+
+    def _run_watched(self, cpu: UmCpu, deadline: int | None) -> Traps | None:
+        """As the fast path of wait(), but a deadline or a host descriptor may end it too."""
+        self._start_watcher(deadline)
+        cpu.block[WHO] = self._group
+        code = self._run(cpu.addr)
+        cpu.block[WHO] = cpu.pid
+        return self._trapped(cpu, code) if not code else self._after_run(cpu, code)
+
+    def _start_watcher(self, deadline: int | None) -> None:
+        """Let the watcher poll, if there is anything to watch."""
+        if deadline is not None:
+            self.events.arm(deadline)
+        if not self._watching and (deadline is not None or self.events.count):
+            libc.ptrace(PTRACE_CONT, self._watcher, 0, 0)
+            self._watching = True
+
+    def _wait_for_any(self, deadline: int | None) -> Traps:
+        """Several CPUs, host descriptors, a near deadline, or nothing at all runs."""
+        self._told = False
+        while not self._ready and not self._told:
+            late = deadline is not None and deadline <= monotonic_ns()
+            if late or self.events.files:
+                self._told = self.events.dispatch(False) or late
+            if len(self.pending) == 1 and not self.running and not self._told:
+                trapped = self._run_watched(self.pending.pop(), deadline)
+                if trapped is not None:
+                    return trapped
+                continue
+            self._start_pending()
+            if self.running:
+                if not self._told:
+                    self._start_watcher(deadline)
+                self._collect(os.WNOHANG if self._told or self._ready else 0)
+            elif not self._told and not self._ready:
+                self.events.arm(deadline)
+                self._told = self.events.dispatch(True)
+        ready, self._ready = self._ready, []
+        self._set_busy()
+        return ready
+
+    def _start_pending(self) -> None:
+        pending, self.pending = self.pending, []
+        for cpu in pending:
+            code = self._start(cpu.addr)
+            if code < 0 and self._retry(cpu, code):
+                code = self._start(cpu.addr)
+            if code < 0:
+                self._ready.extend(cpu.trapped)
+            else:
+                self.running[cpu.pid] = cpu
+
+    def _collect(self, options: int) -> None:
+        """Wait for a stop (or just look, with WNOHANG) and take all others there are, so
+        that a stub that stops often can't hide one that stops later in the host's list."""
+        words = self._wait_words
+        words[2] = options
+        while True:
+            pid = self._wait4(self._wait_addr)
+            if pid == -_ECHILD:
+                self._all_dead()
+            if pid <= 0:
+                return
+            self._stopped(pid, words[1] & 0xFFFFFFFF)
+            if not self.running:
+                return
+            words[2] = os.WNOHANG
+
+    def _stopped(self, pid: int, status: int) -> None:
+        """A member of the process group changed state."""
+        cpu = self.running.pop(pid, None)
+        if cpu is not None:
+            if not self._decode(cpu, status):
+                self.pending.append(cpu)
+        elif pid == self._watcher:
+            self._watching = False
+            if status & 0xFF != 0x7F:
+                raise HostError("the host killed a helper process of the machine")
+            self._told = self.events.dispatch(False) or self._told
+        elif status & 0xFF != 0x7F:
+            self._dying.discard(pid)
+
+    def _all_dead(self) -> None:
+        """Someone killed and reaped everything."""
+        for cpu in self.running.values():
+            traps.dead(cpu.trap)
+            self._ready.extend(cpu.trapped)
+        self.running.clear()
+
+    # -- host descriptors, end -----------------------------------------------------------
+
+    def watch(self, fd: int, events: int, waiter: HostWaiter) -> None:
+        """See Platform.watch."""
+        self.events.watch(fd, events, waiter)
+        self._busy = True
+
+    def unwatch(self, fd: int, waiter: HostWaiter) -> None:
+        """See Platform.unwatch."""
+        self.events.unwatch(fd, waiter)
+        self._set_busy()
+
+    def close(self) -> None:
+        """Kill and reap all stubs."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            os.killpg(self.zygote.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        while True:
+            try:
+                os.waitpid(-self.zygote.pid, WALL)
+            except ChildProcessError:
+                break
+        self.pending.clear()
+        self.running.clear()
+        self.events.close()
+        self.affinity.close()

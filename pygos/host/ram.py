@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HostRam: the machine's physical memory.
+
+One memfd, sized once and sealed, mapped once in the kernel; stubs map pages of it. It is
+sparse: a frame costs host memory from its first write until discard(). Behind the frames
+lie control pages, which no guest mapping may name: the mapping lists of the stubs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import mmap
+import os
+
+from pygos.host import HostError
+from pygos.host.code import MachineCode
+from pygos.include.linux.platform import PAGE_SHIFT
+
+#: One list page per address space, so this also bounds their number.
+CONTROL_PAGES = 33_000
+#: Descriptors that are handed to a stub lie above the numbers they get there.
+LOWEST_FD = 10
+
+_SEALS = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+
+
+def high_fd(fd: int) -> int:
+    """The same description at a number >= LOWEST_FD; closes `fd`."""
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST_FD)
+    finally:
+        os.close(fd)
+
+
+class HostRam:
+    """Implements ``Ram``. `pages`: page frames of 4 KiB."""
+
+    __slots__ = (
+        "_all", "_base", "_control", "_map", "code", "fd", "mem", "mem32", "mem64", "pages",
+    )  # fmt: skip
+
+    def __init__(self, pages: int) -> None:
+        size = (pages + CONTROL_PAGES) << PAGE_SHIFT
+        try:
+            self.fd = high_fd(os.memfd_create("pygos-ram", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+            os.ftruncate(self.fd, size)
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
+            self._map = mmap.mmap(self.fd, size)
+        except OSError as error:
+            raise HostError(f"cannot make {pages >> 8} MiB of guest memory: {error}") from error
+        self._map.madvise(mmap.MADV_DONTDUMP)
+        self.pages = pages
+        self.code = MachineCode()
+        self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        self._all = memoryview(self._map)
+        self.mem = self._all[: pages << PAGE_SHIFT]
+        self.mem32 = self.mem.cast("I")
+        self.mem64 = self.mem.cast("Q")
+        self._control = list(range(pages + CONTROL_PAGES - 1, pages - 1, -1))
+
+    def discard(self, pfn: int, pages: int) -> None:
+        """Punch a hole: the frames read as zero in the kernel and in every stub."""
+        self._map.madvise(mmap.MADV_REMOVE, pfn << PAGE_SHIFT, pages << PAGE_SHIFT)
+
+    def find_nul(self, start: int, end: int) -> int:
+        """Byte offset of the first NUL in mem[start:end], or -1."""
+        return self._map.find(b"\0", start, end)
+
+    def cmpxchg32(self, offset: int, old: int, new: int) -> int:
+        """Atomic against guest threads. IndexError if `offset` is not a u32 of the RAM."""
+        if offset & 3 or not 0 <= offset < self.pages << PAGE_SHIFT:
+            raise IndexError(offset)
+        return self.code.cmpxchg32(self._base + offset, old, new)
+
+    def control_page(self) -> tuple[int, int, memoryview]:
+        """A zeroed control page: its number in the memfd, kernel address, u64 view."""
+        if not self._control:
+            raise HostError("too many address spaces")
+        pfn = self._control.pop()
+        start = pfn << PAGE_SHIFT
+        return pfn, self._base + start, self._all[start : start + (1 << PAGE_SHIFT)].cast("Q")
+
+    def free_control_page(self, pfn: int) -> None:
+        """Give a control page back. Its list must be empty (all zero)."""
+        self._control.append(pfn)
+
+    def close(self) -> None:
+        """Drop the memfd; the mapping goes when the last view of it does."""
+        if self.fd < 0:
+            return
+        os.close(self.fd)
+        self.fd = -1
+        try:
+            for view in (self.mem64, self.mem32, self.mem, self._all):
+                view.release()
+        except BufferError:
+            pass

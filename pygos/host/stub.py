@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stub processes: how they are started, confined and cloned.
+
+A stub is a host process whose only own code is the page of stub.S at STUB_CODE. One, the
+zygote, is started per machine; every other is a clone of it or of another stub. A stub
+has descriptor 3 (the RAM memfd) and no other, no stack, no vDSO, no heap, and a seccomp
+filter that it shares with all its clones.
+
+Every ptrace request must come from the thread that started the zygote.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+from typing import Final
+
+from pygos.arch.x86.regs import NREGS, R12, RAX, RDI, REGS_SIZE, RIP
+from pygos.host import HostError, libc
+from pygos.host import machine_code as mc
+from pygos.host.ram import HostRam, high_fd
+from pygos.include.linux.platform import PAGE_SIZE, TASK_SIZE
+
+STUB_CODE: Final = TASK_SIZE
+STUB_LIST: Final = TASK_SIZE + PAGE_SIZE
+STUB_END: Final = TASK_SIZE + 2 * PAGE_SIZE
+RAM_FD: Final = 3
+EVENT_FD: Final = 4
+
+WALL: Final = 0x4000_0000
+PTRACE_CONT: Final = 7
+PTRACE_GETREGS: Final = 12
+PTRACE_SETREGS: Final = 13
+_PTRACE_SETOPTIONS: Final = 0x4200
+_PTRACE_GETEVENTMSG: Final = 0x4201
+_PTRACE_GETREGSET: Final = 0x4204
+_PTRACE_SETREGSET: Final = 0x4205
+_NT_X86_XSTATE: Final = 0x202
+#: TRACESYSGOOD | TRACEFORK | TRACEVFORK | TRACECLONE | EXITKILL
+_OPTIONS: Final = 0x1 | 0x2 | 0x4 | 0x8 | 0x10_0000
+
+_CLONE_FORK: Final = 0x8011
+_CLONE_THREAD: Final = 0x8511
+_MAX64: Final = (1 << 64) - 1
+
+# Wait statuses.
+_STOP_INT3: Final = 0x057F
+_STOP_UD2: Final = 0x047F
+_STOP_FORKED: Final = 0x1057F
+_STOP_FIRST: Final = 0x137F
+
+_SPAWN_TRIES: Final = 4
+
+
+def stub_image() -> bytes:
+    """The static ELF of the zygote: one page of code at STUB_CODE and no stack to execute."""
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH",
+        b"\x7fELF\x02\x01\x01", 2, 62, 1, STUB_CODE + mc.STUB_START, 64, 0, 0, 64, 56, 2, 64, 0, 0,
+    )  # fmt: skip
+    load = struct.pack(
+        "<IIQQQQQQ", 1, 5, PAGE_SIZE, STUB_CODE, STUB_CODE, PAGE_SIZE, PAGE_SIZE, PAGE_SIZE
+    )
+    stack = struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)
+    return (header + load + stack).ljust(PAGE_SIZE, b"\0") + mc.STUB.ljust(PAGE_SIZE, b"\0")
+
+
+def refusal(number: int) -> str:
+    """One line about why the host refuses ptrace, from the errno of PTRACE_TRACEME."""
+    return (
+        f"the host refuses ptrace ({os.strerror(number)}): "
+        "see kernel.yama.ptrace_scope (must be below 3) and the container's seccomp profile; "
+        "`pygos doctor` tells more"
+    )
+
+
+class Zygote:
+    """The first stub of a machine and the ptrace work that is not on the hot path."""
+
+    __slots__ = (
+        "_iovec", "_message", "_regs", "_regs_addr", "_xstate", "_xstate_addr", "initial_xstate",
+        "pid", "template", "watcher", "xstate_size",
+    )  # fmt: skip
+
+    def __init__(self, ram: HostRam, event_fd: int, watch_page: int) -> None:
+        """Start the zygote and the watcher, which polls `event_fd` (see stub.S: watch)."""
+        buffer = bytearray(REGS_SIZE)
+        self._regs = memoryview(buffer).cast("Q")
+        self._regs_addr = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+        self._message = ctypes.c_ulong()
+        self._iovec = (ctypes.c_ulong * 2)()
+        self.pid = self._start(ram.fd, event_fd)
+        try:
+            self._prepare(watch_page)
+        except OSError as error:
+            self.kill(self.pid)
+            raise HostError(f"cannot set up the stub process: {error}") from error
+
+    def _start(self, ram_fd: int, event_fd: int) -> int:
+        """Spawn until the stub stops at its first int3. The host may place the stack over
+        the stub's address (about one exec in 100,000), which kills it: then try again."""
+        image = high_fd(os.memfd_create("pygos-stub", os.MFD_CLOEXEC))
+        try:
+            os.write(image, stub_image())
+            for _ in range(_SPAWN_TRIES):
+                pid = self._spawn(f"/proc/self/fd/{image}", ram_fd, event_fd)
+                _, status = os.waitpid(pid, WALL)
+                if status == _STOP_INT3:
+                    return pid
+                if os.WIFEXITED(status):
+                    raise HostError(refusal(os.WEXITSTATUS(status)))
+        except OSError as error:
+            raise HostError(f"cannot start the stub process: {error}") from error
+        finally:
+            os.close(image)
+        raise HostError("the stub process dies at once; `pygos doctor` tells more")
+
+    @staticmethod
+    def _spawn(path: str, ram_fd: int, event_fd: int) -> int:
+        """posix_spawn runs no Python between fork and exec. The stub gets its own process
+        group: terminal signals pass it by, and the kernel can wait for just its stubs."""
+        return os.posix_spawn(
+            path,
+            [b"pygos-guest"],
+            {},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, ram_fd, RAM_FD),
+                (os.POSIX_SPAWN_DUP2, event_fd, EVENT_FD),
+            ],
+            setpgroup=0,
+            setsigmask=[],
+            setsigdef=signal.valid_signals(),
+        )
+
+    def _prepare(self, watch_page: int) -> None:
+        libc.ptrace(_PTRACE_SETOPTIONS, self.pid, 0, _OPTIONS)
+        libc.ptrace(PTRACE_GETREGS, self.pid, 0, self._regs_addr)
+        template = [0] * NREGS
+        for index in (RIP + 1, RIP + 2, RIP + 4):  # cs, eflags, ss
+            template[index] = self._regs[index]
+        self.template = tuple(template)
+        self._steer(self.pid, mc.STUB_SETUP)
+        self._resume_until(self.pid, _STOP_INT3)
+        self._read_xstate()
+        self.watcher = self._clone(self.pid, mc.STUB_WATCH, 0, watch_page * PAGE_SIZE)
+        self._steer(self.pid, mc.STUB_CONFINE)
+        self._resume_until(self.pid, _STOP_INT3)
+
+    def _steer(self, pid: int, entry: int, rdi: int = 0, r12: int = 0) -> None:
+        """Point a stopped stub at a routine of stub.S."""
+        regs = self._regs
+        for index, value in enumerate(self.template):
+            regs[index] = value
+        regs[RIP - 1] = _MAX64  # orig_rax
+        regs[RIP] = STUB_CODE + entry
+        regs[RDI] = rdi
+        regs[R12] = r12 & _MAX64
+        libc.ptrace(PTRACE_SETREGS, pid, 0, self._regs_addr)
+
+    def _resume_until(self, pid: int, wanted: int) -> None:
+        """Let a stub run its own code up to the stop `wanted`; signals on the way (a tick
+        that was pending) are dropped. OSError if a call of the stub failed or it died."""
+        while True:
+            libc.ptrace(PTRACE_CONT, pid, 0, 0)
+            _, status = os.waitpid(pid, WALL)
+            if status == wanted:
+                return
+            if status == _STOP_UD2:
+                number = -self.result(pid) & 0xFFFF
+                raise OSError(number, os.strerror(number))
+            if status & 0xFF != 0x7F or status >> 8 & 0xFF in (7, 11, 31):
+                raise OSError(3, f"stub {pid} died, wait status {status:#x}")
+
+    def result(self, pid: int) -> int:
+        """rax of a stopped stub, signed."""
+        value = self.registers(pid)[RAX]
+        return value - (1 << 64) if value >> 63 else value
+
+    def registers(self, pid: int) -> memoryview:
+        """All registers of a stopped stub, in a buffer that the next call reuses."""
+        libc.ptrace(PTRACE_GETREGS, pid, 0, self._regs_addr)
+        return self._regs
+
+    def _clone(self, pid: int, entry: int, rdi: int, r12: int) -> int:
+        self._steer(pid, entry, rdi, r12)
+        self._resume_until(pid, _STOP_FORKED)
+        libc.ptrace(_PTRACE_GETEVENTMSG, pid, 0, ctypes.addressof(self._message))
+        child = int(self._message.value)
+        _, status = os.waitpid(child, WALL)
+        if status != _STOP_FIRST:
+            raise OSError(3, f"stub {child} was born with wait status {status:#x}")
+        self._resume_until(child, _STOP_INT3)
+        self._resume_until(pid, _STOP_INT3)
+        return child
+
+    def fork(self, pid: int, list_page: int) -> int:
+        """Clone a stopped stub with a copy of its mappings; the child's list page is
+        `list_page` of the RAM memfd. The parent's registers are lost, the FPU's kept."""
+        return self._clone(pid, mc.STUB_FORK, _CLONE_FORK, list_page * PAGE_SIZE)
+
+    def thread(self, pid: int) -> int:
+        """A further stub in the address space of a stopped one."""
+        return self._clone(pid, mc.STUB_FORK, _CLONE_THREAD, -1)
+
+    def _read_xstate(self) -> None:
+        """Learn the size of the FPU state from the host (with AMX it is 11 KiB)."""
+        self._xstate = bytearray(1 << 16)
+        self._xstate_addr = ctypes.addressof(ctypes.c_char.from_buffer(self._xstate))
+        self.xstate_size = len(self._xstate)
+        self.initial_xstate = self.get_xstate(self.pid)
+        self.xstate_size = len(self.initial_xstate)
+
+    def get_xstate(self, pid: int) -> bytes:
+        """The XSAVE image of a stopped stub."""
+        self._iovec[0] = self._xstate_addr
+        self._iovec[1] = self.xstate_size
+        libc.ptrace(_PTRACE_GETREGSET, pid, _NT_X86_XSTATE, ctypes.addressof(self._iovec))
+        return bytes(self._xstate[: self._iovec[1]])
+
+    def set_xstate(self, pid: int, image: bytes) -> None:
+        """Load an XSAVE image; ValueError if the host finds it malformed."""
+        if len(image) != self.xstate_size:
+            raise ValueError(f"an XSAVE image has {self.xstate_size} bytes here, not {len(image)}")
+        self._xstate[: self.xstate_size] = image
+        self._iovec[0] = self._xstate_addr
+        self._iovec[1] = self.xstate_size
+        try:
+            libc.ptrace(_PTRACE_SETREGSET, pid, _NT_X86_XSTATE, ctypes.addressof(self._iovec))
+        except OSError as error:
+            if error.errno == 3:
+                raise
+            raise ValueError(f"malformed XSAVE image: {error}") from error
+
+    @staticmethod
+    def kill(pid: int) -> None:
+        """End a stub and reap it."""
+        try:
+            os.kill(pid, signal.SIGKILL)
+            while True:
+                _, status = os.waitpid(pid, WALL)
+                if status & 0xFF != 0x7F:
+                    return
+        except (ProcessLookupError, ChildProcessError):
+            pass
