@@ -60,6 +60,12 @@ class Head(CStruct):
     y: u64 = 0
 
 
+class Single(CStruct):
+    """An array of one."""
+
+    only: Annotated[tuple[int, ...], u32, 1] = (0,)
+
+
 class Outer(CStruct):
     """Nested twice."""
 
@@ -141,6 +147,12 @@ def test_values_are_cut_as_c_does() -> None:
 def test_an_array_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="words has 3 items"):
         Mixed(words=(1, 2)).to_bytes()
+
+
+def test_an_array_of_one_is_an_array() -> None:
+    assert Single.from_bytes(b"\x05\0\0\0").only == (5,)
+    assert Single((7,)).to_bytes() == b"\x07\0\0\0"
+    assert Single().only == (0,)
 
 
 def test_too_few_bytes_are_refused() -> None:

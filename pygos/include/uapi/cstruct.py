@@ -85,12 +85,13 @@ class Field:
     elements (1 if it is no array), `kind` the class if the field is a struct.
     """
 
-    __slots__ = ("align", "code", "count", "kind", "name", "offset", "size")
+    __slots__ = ("align", "code", "count", "is_array", "kind", "name", "offset", "size")
 
     def __init__(self, name: str, hint: str, module: str) -> None:
         self.name = name
         self.offset = 0
         self.count = 1
+        self.is_array = False  # the value is bytes or a tuple
         self.kind: type[CStruct] | None = None
         code = CODES.get(hint)
         if code is not None:
@@ -113,14 +114,10 @@ class Field:
             self.code = CODES[item]
         else:
             raise TypeError(f"not a C type: {hint}")
+        self.is_array = True
         self.count = int(count)
         self.align = WIDTHS[self.code]
         self.size = self.align * self.count
-
-    @property
-    def is_array(self) -> bool:
-        """Is the value bytes or a tuple?"""
-        return self.code == "s" or self.count != 1
 
     @property
     def format(self) -> str:
