@@ -113,7 +113,9 @@ SA: Final = Symbols("signal", "SA_")
 SCHED: Final = Symbols("sched", "SCHED_NORMAL SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_IDLE")
 SEEK: Final = Symbols("fcntl", "SEEK_")
 SIGMASK_HOW: Final = Symbols("signal", "SIG_BLOCK SIG_UNBLOCK SIG_SETMASK")
-SIGNAL: Final = Symbols("signal", "SIG* - SIGSTKSZ SIGINFO_SIZE SIG_BLOCK SIG_UNBLOCK SIG_SETMASK")
+SIGNAL: Final = Symbols(
+    "signal", "SIG* - SIGSTKSZ SIGINFO_SIZE SIG_DFL SIG_IGN SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"
+)
 SOCK: Final = Symbols("socket", "SOCK_", 0xF)
 AF: Final = Symbols("socket", "AF_")
 KINDS: Final = Symbols("stat", "S_IF* - S_IFMT")
