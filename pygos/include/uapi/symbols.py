@@ -114,7 +114,8 @@ SCHED: Final = Symbols("sched", "SCHED_NORMAL SCHED_FIFO SCHED_RR SCHED_BATCH SC
 SEEK: Final = Symbols("fcntl", "SEEK_")
 SIGMASK_HOW: Final = Symbols("signal", "SIG_BLOCK SIG_UNBLOCK SIG_SETMASK")
 SIGNAL: Final = Symbols(
-    "signal", "SIG* - SIGSTKSZ SIGINFO_SIZE SIG_DFL SIG_IGN SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"
+    "signal",
+    "SIG* - SIGSTKSZ SIGINFO_SIZE SIG_DFL SIG_IGN SIG_BLOCK SIG_UNBLOCK SIG_SETMASK SIGEV_SIGNAL",
 )
 SOCK: Final = Symbols("socket", "SOCK_", 0xF)
 AF: Final = Symbols("socket", "AF_")
