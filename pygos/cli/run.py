@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pygos run``: one program in a machine of its own, with docker's spellings and meanings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pygos import _config as config
+from pygos._errors import ConfigError, PlatformUnavailable
+from pygos.cli.main import complain
+
+if TYPE_CHECKING:
+    from pygos.include.linux.machine import Machine as Kernel
+
+_NANOSECOND = 10**9
+#: What timeout(1) exits with.
+EXIT_TIMEOUT = 124
+
+
+@dataclass(slots=True)
+class Options:
+    """The options of one run, as they were given."""
+
+    memory: str
+    cpus: str | None
+    env: tuple[str, ...]
+    volume: tuple[str, ...]
+    workdir: str | None
+    user: str | None
+    hostname: str
+    timeout: str | None
+    strace: bool
+    strace_output: str | None
+    dmesg: bool
+    root: str
+
+
+@click.command(
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False},
+    short_help="Run a program in a machine of its own.",
+)
+@click.option("-m", "--memory", default="1g", metavar="SIZE", help="RAM, such as 512m (1g).")
+@click.option("--cpus", metavar="N", help="Guest threads running at once (all host CPUs).")
+@click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Set or pass a variable.")
+@click.option(
+    "-v", "--volume", multiple=True, metavar="HOST:GUEST[:ro]", help="Show a host directory."
+)
+@click.option("-w", "--workdir", metavar="DIR", help="Where the program starts.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="Who the program runs as.")
+@click.option("--hostname", default="pygos", metavar="NAME", help="The machine's name (pygos).")
+@click.option("--timeout", metavar="TIME", help="Kill the program after TIME, such as 30s or 5m.")
+@click.option("--strace", is_flag=True, help="Print every system call to standard error.")
+@click.option("--strace-output", metavar="FILE", help="The same, to a file.")
+@click.option("--dmesg", is_flag=True, help="Print the kernel's log at the end.")
+@click.option(
+    "--root", default="host", metavar="host|DIR", help="The root directory's files (host)."
+)
+@click.option("--rm", is_flag=True, help="Accepted as docker has it; a machine is never kept.")
+@click.option("-i", "--interactive", is_flag=True, help="Accepted as docker has it; always on.")
+@click.option("-t", "--tty", is_flag=True, help="Accepted as docker has it; on at a terminal.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND [ARG]...")
+def run(command: tuple[str, ...], rm: bool, interactive: bool, tty: bool, **options: Any) -> int:
+    """Run COMMAND in a machine of its own, on a copy-on-write view of the host's files.
+
+    Nothing it writes reaches the host. Its exit status is pygos' own: 128 + n after signal n,
+    125 if pygos fails, 126 if COMMAND can't be executed, 127 if it isn't there, 124 after
+    --timeout. Options come before COMMAND. Without COMMAND a terminal gets a shell.
+
+    Of the host's environment the program sees PATH, HOME, TERM, LANG, LC_*, TZ, USER, LOGNAME
+    and SHELL, and what -e names.
+    """
+    return run_command(Options(**options), command)
+
+
+def run_command(options: Options, command: tuple[str, ...]) -> int:
+    """Check the options, boot, run, shut down; the exit status."""
+    root = config.parse_root(options.root)
+    user = config.resolve_user(options.user, root)
+    env = config.apply_env(config.base_env(os.environ, root, user), options.env, os.environ)
+    argv = [os.fsencode(word) for word in command or default_command(root, user)]
+    if not argv[0]:
+        raise ConfigError("the command is an empty word")
+    workdir = config.parse_workdir(options.workdir, root)
+    timeout = None if options.timeout is None else config.parse_duration(options.timeout)
+    kernel = boot(boot_settings(options, root, user))
+    try:
+        return execute(kernel, argv, env, workdir, timeout, options)
+    finally:
+        finish(kernel, options)
+
+
+def boot_settings(options: Options, root: str, user: config.User) -> dict[str, Any]:
+    """The machine's part of the options, checked: fields of BootConfig."""
+    return {
+        "memory": config.parse_memory(options.memory),
+        "cpus": config.parse_cpus(options.cpus),
+        "root": root,
+        "hostname": config.parse_hostname(options.hostname),
+        "volumes": tuple(config.parse_volume(volume) for volume in options.volume),
+        "uid": user.uid,
+        "gid": user.gid,
+        "groups": user.groups,
+        "strace": strace_sink(options),
+    }
+
+
+def default_command(root: str, user: config.User) -> tuple[str, ...]:
+    """The shell for somebody at a terminal."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("run needs a command, such as: pygos run -- ls -l")
+    top = "/" if root == "host" else root
+    own = os.environ.get("SHELL", "") if root == "host" else ""
+    for shell in (own, user.shell, "/bin/bash", "/bin/sh"):
+        if shell.startswith("/") and os.access(os.path.join(top, shell[1:]), os.X_OK):
+            return (shell,)
+    return ("/bin/sh",)
+
+
+def boot(settings: dict[str, Any]) -> Kernel:
+    """A machine on this process' terminal and standard files."""
+    from pygos.host import HostError
+    from pygos.host.stdio import HostStream, HostTerminal
+    from pygos.init.main import BootConfig
+    from pygos.init.main import boot as boot_kernel
+
+    try:
+        stdio = (HostStream(0), HostStream(1), HostStream(2))
+        return boot_kernel(BootConfig(**settings, stdio=stdio, terminal=HostTerminal.find()))
+    except HostError as error:
+        raise PlatformUnavailable(str(error)) from error
+
+
+def strace_sink(options: Options) -> Any:
+    """Where --strace writes: a text file, or None."""
+    if options.strace_output is None:
+        return sys.stderr if options.strace else None
+    try:
+        return open(options.strace_output, "w", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise ConfigError(f"{options.strace_output}: {error.strerror}") from None
+
+
+def execute(
+    kernel: Kernel,
+    argv: list[bytes],
+    env: dict[str, str],
+    workdir: str,
+    timeout: int | None,
+    options: Options,
+) -> int:
+    """Run the program; its status as a shell has it."""
+    from pygos._api import execute as execute_in
+
+    code, expired = execute_in(kernel, argv, env, workdir, timeout)
+    if expired:
+        complain(f"timed out after {options.timeout}")
+        return EXIT_TIMEOUT
+    return code if code >= 0 else 128 - code
+
+
+def finish(kernel: Kernel, options: Options) -> None:
+    """Shut down and say what was asked for."""
+    from pygos._api import kernel_log
+    from pygos.init.main import shutdown
+
+    log = kernel_log(kernel) if options.dmesg else ""
+    shutdown(kernel)
+    if log:
+        sys.stderr.write(log)
