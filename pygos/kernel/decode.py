@@ -108,9 +108,9 @@ def _decode_lines(param: Parameter, regs: list[str]) -> list[str]:
             f"    if {name} is None: raise EBADF",
         ]
     if kind in ("buf_in", "buf_out"):
-        return [f"    {name} = UserBuffer(task.mm, {reg}, {regs[1]})"]
+        return [f"    {name} = UserBuffer(task.mm, {reg}, {regs[1]}, {kind == 'buf_out'})"]
     if kind in ("iov_in", "iov_out"):
-        return [f"    {name} = import_iovec(task.mm, {reg}, {regs[1]})"]
+        return [f"    {name} = import_iovec(task.mm, {reg}, {regs[1]}, {kind == 'iov_out'})"]
     if kind == "path":
         return [f"    {name} = task.mm.read_cstr({reg}, {_PATH_MAX})"]
     if kind == "path_null":

@@ -20,7 +20,7 @@ from pygos.include.linux.wait import WouldSleep
 from pygos.kernel.oops import oops
 from pygos.kernel.signal import do_signal, force_sig_info
 from pygos.mm.fault import BusFault, SegvFault, handle_fault
-from pygos.mm.oom import OutOfMemory, out_of_memory
+from pygos.mm.oom import OutOfMemory
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -66,9 +66,6 @@ def do_syscall(task: Task, regs: memoryview) -> bool:
         result = -restart.errno & _M64
     except Errno as error:
         result = -error.errno & _M64
-    except OutOfMemory:
-        out_of_memory(task.machine)
-        result = -12 & _M64
     except Exception as error:
         oops(task, error)
         return exit_to_user(task, None)
@@ -130,7 +127,8 @@ def _fault(task: Task, trap: Trap) -> None:
     except BusFault as fault:
         force_sig_info(task, SigInfo(SIGBUS, fault.code, addr=trap.addr))
     except OutOfMemory:
-        out_of_memory(task.machine)
+        # The killer found nothing better to end (pagefault_out_of_memory).
+        force_sig_info(task, SigInfo(SIGKILL))
     except Exception as error:
         oops(task, error)
 
