@@ -289,7 +289,6 @@ def test_computing_threads_spread_and_come_home() -> None:
         pytest.skip("one CPU")
     machine = Guest()
     first = machine.cpu(SPIN)
-    second = machine.cpu(GETPID_LOOP)
     first.resume()
     third = machine.cpu(SPIN)
     third.resume()
