@@ -27,13 +27,15 @@ _RDWR = FMODE_READ | FMODE_WRITE
 class FifoOpener:
     """A task that sleeps in open(2). `counter`: the partner's opens when it went to sleep."""
 
-    __slots__ = ("counter", "mode", "pipe", "task")
+    __slots__ = ("counter", "file", "mode", "pipe", "task")
 
     def __init__(self, task: Task, pipe: Pipe, mode: int, counter: int) -> None:
         self.task = task
         self.pipe = pipe
         self.mode = mode
         self.counter = counter
+        #: The file being opened: fs/open.py goes on with it, not with a second walk.
+        self.file: File | None = None
 
     def live(self) -> bool:
         return self.task.restart is self and self.task.alive

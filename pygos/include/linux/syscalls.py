@@ -18,7 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeAlias, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File
@@ -37,7 +47,7 @@ class Arg:
 class AbiStruct(Protocol):
     """A struct of the user ABI: see pygos.include.uapi.cstruct."""
 
-    SIZE: Any
+    SIZE: ClassVar[Any]
 
     @classmethod
     def from_bytes(cls, data: Any) -> Any: ...

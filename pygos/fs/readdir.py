@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Listing directories: getdents(2), getdents64(2)."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from pygos.fs.inode import touch_atime
+from pygos.include.errno import EINVAL, ENOENT, ENOTDIR
+from pygos.include.linux.fs import S_DEAD, S_IFDIR, S_IFMT, DirContext
+from pygos.include.linux.syscalls import FileArg, UserOut, syscall
+from pygos.include.uapi.dirent import DIRENT64_NAME, DIRENT_NAME
+from pygos.include.uapi.fcntl import O_NOATIME
+
+if TYPE_CHECKING:
+    from pygos.include.linux.fs import File
+    from pygos.include.linux.sched import Task
+
+_HEAD64 = Struct("<QqHB").pack
+_HEAD = Struct("<QqH").pack
+_M63 = 0x7FFF_FFFF_FFFF_FFFF
+
+
+class Getdents64(DirContext):
+    """Records of struct linux_dirent64 until `room` bytes are used."""
+
+    __slots__ = ("full", "records", "room")
+
+    def __init__(self, pos: int, room: int) -> None:
+        self.pos = pos
+        self.room = room
+        #: An entry was refused.
+        self.full = False
+        self.records: list[bytes] = []
+
+    def emit(self, name: bytes, ino: int, d_type: int, next_pos: int) -> bool:
+        size = (DIRENT64_NAME + len(name) + 8) & ~7
+        if size > self.room:
+            self.full = True
+            return False
+        record = _HEAD64(ino, next_pos, size, d_type) + name
+        self.records.append(record.ljust(size, b"\0"))
+        self.room -= size
+        self.pos = next_pos
+        return True
+
+
+class Getdents(Getdents64):
+    """Records of the old struct linux_dirent: the type is the last byte."""
+
+    __slots__ = ()
+
+    def emit(self, name: bytes, ino: int, d_type: int, next_pos: int) -> bool:
+        size = (DIRENT_NAME + len(name) + 2 + 7) & ~7
+        if size > self.room:
+            self.full = True
+            return False
+        record = _HEAD(ino, next_pos, size) + name
+        self.records.append(record.ljust(size - 1, b"\0") + bytes((d_type,)))
+        self.room -= size
+        self.pos = next_pos
+        return True
+
+
+def iterate_dir(task: Task, file: File, ctx: DirContext) -> None:
+    """Let the file system emit entries from f_pos on. ENOTDIR; ENOENT in a removed one."""
+    inode = file.f_inode
+    if inode.i_mode & S_IFMT != S_IFDIR:
+        raise ENOTDIR
+    if inode.i_flags & S_DEAD:
+        raise ENOENT
+    file.f_op.iterate(task, file, ctx)
+    file.f_pos = ctx.pos
+    if not file.f_flags & O_NOATIME:
+        touch_atime(file.f_path.mnt, inode)
+
+
+def _list(task: Task, file: File, dirent: UserOut, ctx: Getdents64) -> int:
+    start = file.f_pos
+    iterate_dir(task, file, ctx)
+    if not ctx.records:
+        if ctx.full:
+            raise EINVAL
+        return 0
+    try:
+        return dirent.put(b"".join(ctx.records))
+    except BaseException:
+        file.f_pos = start
+        raise
+
+
+@syscall
+def getdents64(task: Task, file: FileArg, dirent: UserOut) -> int:
+    """Directory entries as struct linux_dirent64; 0 at the end. getdents64(2).
+
+    Errors: EBADF, EFAULT, EINVAL (not even one fits), ENOENT (removed), ENOTDIR.
+    """
+    return _list(task, file, dirent, Getdents64(file.f_pos, dirent.length))
+
+
+@syscall
+def getdents(task: Task, file: FileArg, dirent: UserOut) -> int:
+    """Directory entries as the old struct linux_dirent. getdents(2). Errors: see getdents64."""
+    return _list(task, file, dirent, Getdents(file.f_pos, dirent.length))

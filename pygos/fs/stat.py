@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""File attributes: stat(2), statx(2). One struct.pack per call on the common path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pygos.fs.walk import LOOKUP_FOLLOW, path_lookup
+from pygos.include.errno import EBADF, EFAULT, EINVAL
+from pygos.include.linux.fs import S_APPEND, S_IMMUTABLE, Inode, Kstat, Path
+from pygos.include.linux.syscalls import (
+    DirFd,
+    Flags,
+    Out,
+    PathArg,
+    PathOrNull,
+    RawFileArg,
+    UInt,
+    syscall,
+)
+from pygos.include.uapi.fcntl import (
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    AT_NO_AUTOMOUNT,
+    AT_STATX_SYNC_TYPE,
+    AT_SYMLINK_NOFOLLOW,
+)
+from pygos.include.uapi.kdev_t import major, minor
+from pygos.include.uapi.stat import (
+    STATX__RESERVED,
+    STATX_ATTR_APPEND,
+    STATX_ATTR_IMMUTABLE,
+    STATX_ATTR_MOUNT_ROOT,
+    STATX_BASIC_STATS,
+    STATX_BTIME,
+    STATX_MNT_ID,
+    STATX_MNT_ID_UNIQUE,
+    Stat,
+    Statx,
+    StatxTimestamp,
+)
+
+if TYPE_CHECKING:
+    from pygos.include.linux.sched import Task
+
+_NSEC = 1_000_000_000
+_PACK = Stat.STRUCT.pack
+_STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
+
+
+def generic_fillattr(inode: Inode) -> Kstat:
+    """The attributes as the inode's own fields have them."""
+    stat = Kstat(
+        inode.i_sb.s_dev, inode.i_ino, inode.i_mode, inode.i_nlink, inode.i_uid, inode.i_gid,
+        inode.i_rdev, inode.i_size, inode.i_sb.s_blocksize, inode.i_blocks,
+        inode.i_atime, inode.i_mtime, inode.i_ctime, inode.i_btime, inode.i_btime != 0,
+    )  # fmt: skip
+    if inode.i_flags & S_IMMUTABLE:
+        stat.attributes |= STATX_ATTR_IMMUTABLE
+    if inode.i_flags & S_APPEND:
+        stat.attributes |= STATX_ATTR_APPEND
+    stat.attributes_mask = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND
+    return stat
+
+
+def vfs_getattr(task: Task, path: Path, inode: Inode) -> Kstat:
+    """The attributes of a place; `inode` is the file's where one is open."""
+    found = inode.i_op.getattr(task, path, inode) if inode.i_op.has_getattr else None
+    stat = generic_fillattr(inode) if found is None else found
+    stat.mnt_id = path.mnt.mnt_id
+    if path.dentry is path.mnt.mnt_root:
+        stat.attributes |= STATX_ATTR_MOUNT_ROOT
+    stat.attributes_mask |= STATX_ATTR_MOUNT_ROOT
+    return stat
+
+
+def pack_stat(task: Task, path: Path, inode: Inode) -> bytes:
+    """struct stat of a place, 144 bytes."""
+    if inode.i_op.has_getattr:
+        k = inode.i_op.getattr(task, path, inode)
+        if k is not None:
+            return _pack_kstat(k)
+    atime, mtime, ctime = inode.i_atime, inode.i_mtime, inode.i_ctime
+    return _PACK(
+        inode.i_sb.s_dev, inode.i_ino, inode.i_nlink, inode.i_mode, inode.i_uid, inode.i_gid, 0,
+        inode.i_rdev, inode.i_size, inode.i_sb.s_blocksize, inode.i_blocks,
+        atime // _NSEC & _M64, atime % _NSEC, mtime // _NSEC & _M64, mtime % _NSEC,
+        ctime // _NSEC & _M64, ctime % _NSEC, 0, 0, 0,
+    )  # fmt: skip
+
+
+_M64 = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _pack_kstat(k: Kstat) -> bytes:
+    return _PACK(
+        k.dev, k.ino, k.nlink, k.mode, k.uid, k.gid, 0, k.rdev, k.size, k.blksize, k.blocks,
+        k.atime // _NSEC & _M64, k.atime % _NSEC, k.mtime // _NSEC & _M64, k.mtime % _NSEC,
+        k.ctime // _NSEC & _M64, k.ctime % _NSEC, 0, 0, 0,
+    )  # fmt: skip
+
+
+@syscall(name="stat")
+def stat_(task: Task, filename: PathArg, statbuf: Out[Stat]) -> int:
+    """Attributes of a file, links followed. stat(2). Errors: EFAULT; those of the path walk."""
+    path = path_lookup(task, AT_FDCWD, filename, LOOKUP_FOLLOW)
+    inode = path.dentry.d_inode
+    assert inode is not None
+    statbuf.mem.write(statbuf.addr, pack_stat(task, path, inode))
+    return 0
+
+
+@syscall
+def lstat(task: Task, filename: PathArg, statbuf: Out[Stat]) -> int:
+    """Attributes of a file or of the link itself. lstat(2). Errors: see stat."""
+    path = path_lookup(task, AT_FDCWD, filename, 0)
+    inode = path.dentry.d_inode
+    assert inode is not None
+    statbuf.mem.write(statbuf.addr, pack_stat(task, path, inode))
+    return 0
+
+
+@syscall
+def fstat(task: Task, fd: RawFileArg, statbuf: Out[Stat]) -> int:
+    """Attributes of an open file. fstat(2). Errors: EBADF, EFAULT."""
+    statbuf.mem.write(statbuf.addr, pack_stat(task, fd.f_path, fd.f_inode))
+    return 0
+
+
+def stat_target(task: Task, dfd: int, filename: bytes | None, flags: int) -> tuple[Path, Inode]:
+    """What a call with AT_* flags is about: an open file for an empty (or NULL) path.
+
+    Errors: EBADF, EFAULT (NULL without AT_EMPTY_PATH), and those of the path walk.
+    """
+    if not filename and flags & AT_EMPTY_PATH:
+        if dfd == AT_FDCWD:
+            return task.fs.pwd, task.fs.pwd.inode
+        file = task.files.fd.get(dfd)
+        if file is None:
+            raise EBADF
+        return file.f_path, file.f_inode
+    if filename is None:
+        raise EFAULT
+    path = path_lookup(task, dfd, filename, 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW)
+    return path, path.inode
+
+
+@syscall
+def newfstatat(
+    task: Task, dfd: DirFd, filename: PathOrNull, statbuf: Out[Stat], flag: Flags
+) -> int:
+    """Attributes of a file relative to a directory. newfstatat(2), fstatat(2).
+
+    Errors: EINVAL (flags), EBADF, EFAULT, and those of the path walk.
+    """
+    if flag & ~(_STAT_FLAGS | AT_STATX_SYNC_TYPE):
+        raise EINVAL
+    path, inode = stat_target(task, dfd, filename, flag)
+    statbuf.mem.write(statbuf.addr, pack_stat(task, path, inode))
+    return 0
+
+
+def _timestamp(ns: int) -> StatxTimestamp:
+    return StatxTimestamp(ns // _NSEC, ns % _NSEC)
+
+
+def statx_of(k: Kstat, mask: int) -> Statx:
+    """struct statx of attributes: all that we have, whatever was asked for."""
+    have = STATX_BASIC_STATS | STATX_MNT_ID | (STATX_BTIME if k.has_btime else 0)
+    if mask & STATX_MNT_ID_UNIQUE:
+        have = have & ~STATX_MNT_ID | STATX_MNT_ID_UNIQUE
+    return Statx(
+        stx_mask=have, stx_blksize=k.blksize, stx_attributes=k.attributes, stx_nlink=k.nlink,
+        stx_uid=k.uid, stx_gid=k.gid, stx_mode=k.mode, stx_ino=k.ino, stx_size=k.size,
+        stx_blocks=k.blocks, stx_attributes_mask=k.attributes_mask,
+        stx_atime=_timestamp(k.atime), stx_btime=_timestamp(k.btime if k.has_btime else 0),
+        stx_ctime=_timestamp(k.ctime), stx_mtime=_timestamp(k.mtime),
+        stx_rdev_major=major(k.rdev), stx_rdev_minor=minor(k.rdev),
+        stx_dev_major=major(k.dev), stx_dev_minor=minor(k.dev), stx_mnt_id=k.mnt_id,
+    )  # fmt: skip
+
+
+@syscall
+def statx(
+    task: Task, dfd: DirFd, filename: PathOrNull, flags: Flags, mask: UInt, buffer: Out[Statx]
+) -> int:
+    """Extended attributes of a file: birth time, mount id, attribute bits. statx(2).
+
+    Errors: EINVAL (flags, reserved mask), EBADF, EFAULT, and those of the path walk.
+    """
+    if mask & STATX__RESERVED or flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE:
+        raise EINVAL
+    if flags & ~(_STAT_FLAGS | AT_STATX_SYNC_TYPE):
+        raise EINVAL
+    path, inode = stat_target(task, dfd, filename, flags)
+    buffer.put(statx_of(vfs_getattr(task, path, inode), mask))
+    return 0
