@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pygos.arch.um.ptrace_platform import UmPtrace
-from pygos.arch.x86.fpu import hwcaps
 from pygos.drivers.hoststream import open_std_files
-from pygos.drivers.setup import init_drivers
+from pygos.drivers import init_drivers
 from pygos.fs.binfmt_elf import ElfFormat
 from pygos.fs.binfmt_script import ScriptFormat
 from pygos.fs.exec import run_program
 from pygos.fs.file_table import fput
 from pygos.fs.setup import init_file_systems
 from pygos.host.clock import HostClock
+from pygos.host.cpu import hwcaps
 from pygos.host.entropy import HostEntropy, SeededEntropy
 from pygos.host.files import HostFiles
 from pygos.host.ram import HostRam
@@ -41,7 +41,6 @@ from pygos.kernel.fork import (
     new_kernel_task,
     new_nsproxy,
 )
-from pygos.kernel.futex import FutexTable
 from pygos.kernel.pid import attach_pid, change_pgrp, change_session
 from pygos.kernel.printk import Printk
 from pygos.kernel.resource import default_rlimits
@@ -112,7 +111,6 @@ def _boot_kernel(machine: Machine) -> None:
     machine.timers = TimerQueue()
     machine.pids = PidTable()
     machine.sysctl = default_sysctls()
-    machine.futexes = FutexTable()
     machine.sched = Sched(machine)
     machine.misc["hwcap"], machine.misc["hwcap2"] = hwcaps()
     machine.syscalls = build_table()

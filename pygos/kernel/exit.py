@@ -10,6 +10,7 @@ from pygos.include.linux.syscalls import Int, syscall
 from pygos.kernel.futex import mm_release
 from pygos.kernel.pid import detach_pid
 from pygos.kernel.signal import (
+    exit_signals,
     kill_orphaned_pgrp,
     send_sig_info,
     signal_wake_up,
@@ -69,6 +70,7 @@ def do_exit(task: Task, status: int) -> None:
         return
     machine = task.machine
     task.exit_code = status
+    exit_signals(task)
     machine.sched.forget(task)
     exit_mm(task)
     machine.fs_hooks.exit_files(task)
@@ -181,7 +183,7 @@ def _exit_notify(task: Task, last: bool) -> None:
     if last and leader.state is TaskState.ZOMBIE:
         _notify_parent(leader)
     if group.group_exec_task is not None:
-        signal_wake_up(group.group_exec_task)
+        task.machine.sched.wake_up(group.group_exec_task)
 
 
 def _notify_parent(leader: Task) -> None:
