@@ -1,1 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The kernel proper: tasks, traps, signals, futexes, time, identities (Linux's kernel/).
+
+Traps come in through ``entry`` from ``sched``; handlers are plain functions in the modules
+listed below. Nothing here knows the VFS or drivers; what it asks of them goes through
+``machine.fs_hooks``. Tasks belong to ``machine.pids``, timers to ``machine.timers``,
+futex queues to ``machine.futexes``; small state of single calls is in ``machine.misc``.
+"""
+
+#: Modules with system call handlers.
+SYSCALL_MODULES = (
+    "pygos.kernel.capability",
+    "pygos.kernel.cred",
+    "pygos.kernel.exit",
+    "pygos.kernel.fork",
+    "pygos.kernel.futex",
+    "pygos.kernel.groups",
+    "pygos.kernel.kill",
+    "pygos.kernel.resource",
+    "pygos.kernel.robust_list",
+    "pygos.kernel.sigcalls",
+    "pygos.kernel.sys",
+    "pygos.kernel.time.clocks",
+    "pygos.kernel.time.itimer",
+    "pygos.kernel.time.sleep",
+    "pygos.kernel.time.timekeeping",
+    "pygos.kernel.utsname",
+    "pygos.kernel.wait",
+)

@@ -117,6 +117,7 @@ class SignalStruct:
         "continued",
         "count",
         "ctty",
+        "did_exec",
         "exit_code",
         "group_exec_task",
         "group_exit",
@@ -177,6 +178,8 @@ class SignalStruct:
         self.stop_reported = False
         self.continued = False
         self.group_exec_task: Task | None = None
+        #: The process has run execve: its parent may no longer move it to another group.
+        self.did_exec = False
         #: Parent ignores SIGCHLD: no zombie.
         self.autoreap = False
         self.is_child_subreaper = False

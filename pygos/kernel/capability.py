@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Capabilities: who may, capget(2), capset(2), and how uids and capabilities move together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pygos.include.errno import EFAULT, EINVAL, EPERM, ESRCH
+from pygos.include.linux.syscalls import UserAddr, syscall
+from pygos.include.uapi import capability as uapi
+from pygos.include.uapi.capability import (
+    CAP_FULL_SET,
+    CAP_SETPCAP,
+    SECBIT_KEEP_CAPS,
+    SECBIT_NO_SETUID_FIXUP,
+    CapUserData,
+    CapUserHeader,
+)
+
+if TYPE_CHECKING:
+    from pygos.include.linux.cred import Cred
+    from pygos.include.linux.sched import Task
+
+_M32: Final = 0xFFFF_FFFF
+#: Capabilities about files, which follow the file system uid: CAP_CHOWN, DAC_OVERRIDE,
+#: DAC_READ_SEARCH, FOWNER, FSETID, LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE.
+CAP_FS_SET: Final = 0b11111 | 1 << 9 | 1 << 27 | 1 << 32
+#: By header version: how many 32-bit words each set has.
+_WORDS: Final = {
+    uapi._LINUX_CAPABILITY_VERSION_1: uapi._LINUX_CAPABILITY_U32S_1,
+    uapi._LINUX_CAPABILITY_VERSION_2: uapi._LINUX_CAPABILITY_U32S_2,
+    uapi._LINUX_CAPABILITY_VERSION_3: uapi._LINUX_CAPABILITY_U32S_3,
+}
+
+
+def capable(task: Task, cap: int) -> bool:
+    """Has the task this capability?"""
+    return bool(task.cred.cap_effective >> cap & 1)
+
+
+def ns_capable(task: Task, ns: object, cap: int) -> bool:
+    """In a user namespace; there is only the first one."""
+    return capable(task, cap)
+
+
+def require(task: Task, cap: int) -> None:
+    """EPERM without this capability."""
+    if not task.cred.cap_effective >> cap & 1:
+        raise EPERM
+
+
+def fixup_setuid(old: Cred, new: Cred) -> Cred:
+    """Capabilities after the uids changed. capabilities(7), "Effect of user ID changes"."""
+    if new.securebits & SECBIT_NO_SETUID_FIXUP:
+        return new
+    permitted, effective, ambient = new.cap_permitted, new.cap_effective, new.cap_ambient
+    had_root = 0 in (old.uid, old.euid, old.suid)
+    if had_root and 0 not in (new.uid, new.euid, new.suid):
+        if not new.securebits & SECBIT_KEEP_CAPS:
+            permitted = effective = 0
+        ambient = 0
+    if old.euid == 0 and new.euid != 0:
+        effective = 0
+    elif old.euid != 0 and new.euid == 0:
+        effective = permitted
+    return replace(new, cap_permitted=permitted, cap_effective=effective, cap_ambient=ambient)
+
+
+def fixup_setfsuid(old: Cred, new: Cred) -> Cred:
+    """The file capabilities follow the file system uid."""
+    if new.securebits & SECBIT_NO_SETUID_FIXUP:
+        return new
+    if old.fsuid == 0 and new.fsuid != 0:
+        return replace(new, cap_effective=new.cap_effective & ~CAP_FS_SET)
+    if old.fsuid != 0 and new.fsuid == 0:
+        raised = new.cap_effective | (new.cap_permitted & CAP_FS_SET)
+        return replace(new, cap_effective=raised)
+    return new
+
+
+def _header(task: Task, addr: int, reading: bool) -> tuple[int, int] | None:
+    """Words per set and pid; None if only the version was asked for. EINVAL."""
+    assert task.mm is not None
+    header = CapUserHeader.from_bytes(task.mm.read(addr, CapUserHeader.SIZE))
+    words = _WORDS.get(header.version)
+    if words is None:
+        task.mm.write_u32(addr, uapi._LINUX_CAPABILITY_VERSION_3)
+        if reading:
+            return None
+        raise EINVAL
+    return words, header.pid
+
+
+@syscall
+def capget(task: Task, header: UserAddr, dataptr: UserAddr) -> int:
+    """Read a thread's capabilities. capget(2). Errors: EINVAL, ESRCH, EFAULT."""
+    found = _header(task, header, True)
+    if found is None:
+        if dataptr:
+            raise EINVAL
+        return 0
+    words, pid = found
+    if pid < 0:
+        raise EINVAL
+    target = task if pid == 0 else task.machine.pids.tasks.get(pid)
+    if target is None:
+        raise ESRCH
+    if not dataptr:
+        return 0
+    cred = target.cred
+    assert task.mm is not None
+    for word in range(words):
+        shift = 32 * word
+        data = CapUserData(
+            cred.cap_effective >> shift & _M32,
+            cred.cap_permitted >> shift & _M32,
+            cred.cap_inheritable >> shift & _M32,
+        )
+        task.mm.write(dataptr + word * CapUserData.SIZE, data.to_bytes())
+    return 0
+
+
+@syscall
+def capset(task: Task, header: UserAddr, dataptr: UserAddr) -> int:
+    """Change one's capabilities. capset(2). Errors: EINVAL, EPERM, EFAULT."""
+    found = _header(task, header, False)
+    if found is None:
+        raise EINVAL
+    words, pid = found
+    if pid not in (0, task.pid):
+        raise EPERM
+    if not dataptr:
+        raise EFAULT
+    effective, permitted, inheritable = _read_sets(task, dataptr, words)
+    task.cred = _checked_capset(task.cred, effective, permitted, inheritable)
+    return 0
+
+
+def _read_sets(task: Task, addr: int, words: int) -> tuple[int, int, int]:
+    effective = permitted = inheritable = 0
+    assert task.mm is not None
+    for word in range(words):
+        at = addr + word * CapUserData.SIZE
+        data = CapUserData.from_bytes(task.mm.read(at, CapUserData.SIZE))
+        effective |= data.effective << 32 * word
+        permitted |= data.permitted << 32 * word
+        inheritable |= data.inheritable << 32 * word
+    return effective & CAP_FULL_SET, permitted & CAP_FULL_SET, inheritable & CAP_FULL_SET
+
+
+def _checked_capset(old: Cred, effective: int, permitted: int, inheritable: int) -> Cred:
+    """The rules of cap_capset(); EPERM."""
+    may_inherit = old.cap_inheritable | old.cap_permitted
+    if not old.cap_effective >> CAP_SETPCAP & 1 and inheritable & ~may_inherit:
+        raise EPERM
+    if inheritable & ~(old.cap_inheritable | old.cap_bset):
+        raise EPERM
+    if permitted & ~old.cap_permitted or effective & ~permitted:
+        raise EPERM
+    return replace(
+        old,
+        cap_effective=effective,
+        cap_permitted=permitted,
+        cap_inheritable=inheritable,
+        cap_ambient=old.cap_ambient & permitted & inheritable,
+    )

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sending signals by system call: kill, tkill, tgkill, rt_sigqueueinfo and who may."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pygos.include.errno import EAGAIN, EINVAL, EPERM, ESRCH, Errno
+from pygos.include.linux.sched import SigInfo
+from pygos.include.linux.syscalls import In, Pid, Signo, syscall
+from pygos.include.uapi.capability import CAP_KILL
+from pygos.include.uapi.signal import SI_TKILL, SI_USER, SIGCONT, Siginfo
+from pygos.kernel.sigqueue import valid_signal
+from pygos.kernel.sigsend import send_sig_info
+
+if TYPE_CHECKING:
+    from pygos.include.linux.sched import Task
+
+_INT_MIN = -(1 << 31)
+
+
+def kill_ok_by_cred(task: Task, target: Task) -> bool:
+    """The user ids allow `task` to signal `target`. kill(2)."""
+    mine, theirs = task.cred, target.cred
+    return (
+        mine.euid in (theirs.suid, theirs.uid)
+        or mine.uid in (theirs.suid, theirs.uid)
+        or mine.capable(CAP_KILL)
+    )
+
+
+def check_kill_permission(task: Task, signo: int, target: Task) -> None:
+    """EINVAL for a bad number, EPERM."""
+    if not valid_signal(signo):
+        raise EINVAL
+    if target.group is task.group or kill_ok_by_cred(task, target):
+        return
+    if signo == SIGCONT and target.group.session == task.group.session:
+        return
+    raise EPERM
+
+
+def group_send_sig_info(task: Task, target: Task, info: SigInfo) -> None:
+    """Send to a process with the permission check; signal 0 only checks. EAGAIN, EPERM."""
+    check_kill_permission(task, info.signo, target)
+    if info.signo and not send_sig_info(target, info, True):
+        raise EAGAIN
+
+
+def _user_info(task: Task, signo: int, code: int) -> SigInfo:
+    return SigInfo(signo, code, pid=task.tgid, uid=task.cred.uid)
+
+
+@syscall
+def kill(task: Task, pid: Pid, sig: Signo) -> int:
+    """Send a signal to a process, a process group or everybody. kill(2).
+
+    Errors: EINVAL, EPERM, ESRCH.
+    """
+    info = _user_info(task, sig, SI_USER)
+    if pid > 0:
+        target = task.machine.pids.tasks.get(pid)
+        if target is None:
+            raise ESRCH
+        group_send_sig_info(task, target, info)
+    elif pid == _INT_MIN:
+        raise ESRCH
+    elif pid == -1:
+        _kill_everybody(task, info)
+    else:
+        _kill_group(task, -pid or task.group.pgrp, info)
+    return 0
+
+
+def _kill_group(task: Task, pgrp: int, info: SigInfo) -> None:
+    """Success if one member could be signalled, else the last error; ESRCH if there is none."""
+    error: type[Errno] | None = ESRCH
+    for leader in tuple(task.machine.pids.pgrps.get(pgrp, ())):
+        try:
+            group_send_sig_info(task, leader, replace(info))
+            error = None
+        except Errno as failure:
+            if error is not None:
+                error = type(failure)
+    if error is not None:
+        raise error
+
+
+def _kill_everybody(task: Task, info: SigInfo) -> None:
+    """All processes but init and the caller's; EPERM of single ones doesn't count."""
+    tasks = tuple(task.machine.pids.tasks.values())
+    targets = [t for t in tasks if t.pid > 1 and t.group.leader is t and t.group is not task.group]
+    if not targets:
+        raise ESRCH
+    error: type[Errno] | None = None
+    for target in targets:
+        try:
+            group_send_sig_info(task, target, replace(info))
+            error = None
+        except EPERM:
+            pass
+        except Errno as failure:
+            error = type(failure)
+    if error is not None:
+        raise error
+
+
+@syscall
+def tgkill(task: Task, tgid: Pid, pid: Pid, sig: Signo) -> int:
+    """Send a signal to one thread of a process. tgkill(2). Errors: EINVAL, EPERM, ESRCH."""
+    if pid <= 0 or tgid <= 0:
+        raise EINVAL
+    _send_to_thread(task, tgid, pid, _user_info(task, sig, SI_TKILL))
+    return 0
+
+
+@syscall
+def tkill(task: Task, pid: Pid, sig: Signo) -> int:
+    """Send a signal to a thread. tkill(2). Errors: EINVAL, EPERM, ESRCH."""
+    if pid <= 0:
+        raise EINVAL
+    _send_to_thread(task, 0, pid, _user_info(task, sig, SI_TKILL))
+    return 0
+
+
+def _send_to_thread(task: Task, tgid: int, pid: int, info: SigInfo) -> None:
+    target = task.machine.pids.tasks.get(pid)
+    if target is None or (tgid > 0 and target.tgid != tgid):
+        raise ESRCH
+    check_kill_permission(task, info.signo, target)
+    if info.signo and not send_sig_info(target, info, False):
+        raise EAGAIN
+
+
+def _raw_info(sig: int, info: Siginfo) -> SigInfo:
+    raw = info.to_bytes()
+    return SigInfo(
+        sig, info.si_code, info.si_errno, info.si_pid, info.si_uid, value=info.si_value, raw=raw
+    )
+
+
+def _check_forgery(task: Task, pid: int, info: Siginfo) -> None:
+    """Only to itself may a process pretend that kill(2) or the kernel sent a signal."""
+    if (info.si_code >= 0 or info.si_code == SI_TKILL) and pid != task.pid:
+        raise EPERM
+
+
+@syscall
+def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signo, uinfo: In[Siginfo]) -> int:
+    """Queue a signal with a siginfo to a process. rt_sigqueueinfo(2).
+
+    Errors: EAGAIN when RLIMIT_SIGPENDING is reached; EINVAL, EPERM, ESRCH.
+    """
+    _check_forgery(task, pid, uinfo)
+    target = task.machine.pids.tasks.get(pid)
+    if target is None:
+        raise ESRCH
+    group_send_sig_info(task, target, _raw_info(sig, uinfo))
+    return 0
+
+
+@syscall
+def rt_tgsigqueueinfo(task: Task, tgid: Pid, pid: Pid, sig: Signo, uinfo: In[Siginfo]) -> int:
+    """Queue a signal with a siginfo to one thread. rt_sigqueueinfo(2)."""
+    if pid <= 0 or tgid <= 0:
+        raise EINVAL
+    _check_forgery(task, pid, uinfo)
+    _send_to_thread(task, tgid, pid, _raw_info(sig, uinfo))
+    return 0

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signals: delivery, and the names that others use (kernel/signal.c).
+
+The parts: ``sigqueue`` (pending sets), ``sigsend`` (sending), ``jobctl`` (stops), ``siginfo``
+(siginfo_t's bytes), ``sigcalls`` (system calls), ``arch/x86/signal`` (frames).
+
+How it meets ``kernel/entry.py``: whenever ``task.notify`` is set or a call ended with a
+Restart error, ``do_signal(task, restart)`` runs on the way to user mode. Afterwards the task
+
+* is RUNNING: its registers are ready for user mode;
+* is STOPPED: it waits for SIGCONT or SIGKILL, which make it runnable with ``notify`` set; how
+  an interrupted call goes on is then still open and kept in ``task.restart_class``;
+* is dead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pygos.arch.x86.signal import fail_syscall, rewind_syscall, setup_rt_frame
+from pygos.include.errno import (
+    EFAULT,
+    ERESTART_RESTARTBLOCK,
+    ERESTARTNOINTR,
+    ERESTARTSYS,
+    Restart,
+)
+from pygos.include.linux.sched import SigAction, SigAltStack, SigInfo, Task, TaskState
+from pygos.include.uapi.signal import (
+    SA_NODEFER,
+    SA_RESETHAND,
+    SA_RESTART,
+    SIG_DFL,
+    SIG_IGN,
+    SIGSTOP,
+    SS_AUTODISARM,
+)
+from pygos.kernel.jobctl import (
+    do_signal_stop,
+    is_orphaned_pgrp,
+    kill_orphaned_pgrp,
+    stop_here,
+    will_become_orphaned_pgrp,
+)
+from pygos.kernel.sigqueue import (
+    KERNEL_IGNORE,
+    KERNEL_ONLY,
+    KERNEL_STOP,
+    dequeue_signal,
+    dequeue_synchronous,
+    flush_sigqueue,
+    recalc_sigpending,
+    restore_saved_sigmask,
+    set_current_blocked,
+    set_user_sigmask,
+    signal_wake_up,
+    sigpending_count,
+)
+from pygos.kernel.sigsend import (
+    exit_signals,
+    flush_signal_handlers,
+    force_fatal_sig,
+    force_sig,
+    force_sig_info,
+    force_sigsegv,
+    kill_pgrp,
+    send_sig,
+    send_sig_info,
+    unkillable,
+)
+
+if TYPE_CHECKING:
+    from pygos.include.linux.sched import SignalStruct
+
+__all__ = [
+    "dequeue_signal",
+    "do_signal",
+    "exit_signals",
+    "flush_signal_handlers",
+    "flush_sigqueue",
+    "force_fatal_sig",
+    "force_sig",
+    "force_sig_info",
+    "get_signal",
+    "is_orphaned_pgrp",
+    "kill_orphaned_pgrp",
+    "kill_pgrp",
+    "recalc_sigpending",
+    "restore_saved_sigmask",
+    "send_sig",
+    "send_sig_info",
+    "set_current_blocked",
+    "set_user_sigmask",
+    "signal_wake_up",
+    "sigpending_count",
+    "will_become_orphaned_pgrp",
+]
+
+
+def do_signal(task: Task, restart: type[Restart] | None = None) -> None:
+    """Deliver what is pending and settle how an interrupted call goes on. signal(7).
+
+    `restart` is the class of the Restart error that the call ended with, if it did.
+    """
+    if restart is None:
+        restart = task.restart_class
+    task.restart_class = None
+    delivered = False
+    while task.notify:
+        caught = get_signal(task)
+        if caught is None:
+            break
+        _handle_signal(task, *caught, restart)
+        restart = None
+        delivered = True
+    if task.state is not TaskState.RUNNING:
+        task.restart_class = restart
+        return
+    if restart is not None:
+        rewind_syscall(task)
+        if restart is not ERESTART_RESTARTBLOCK:
+            task.restart = None
+    if not delivered:
+        restore_saved_sigmask(task)
+        recalc_sigpending(task)
+
+
+def get_signal(task: Task) -> tuple[SigInfo, SigAction] | None:
+    """The next signal that has a handler; default actions are taken on the way.
+
+    None: nothing more, or the task has stopped or died.
+    """
+    group = task.group
+    while True:
+        if _must_die(task, group):
+            return None
+        if group.stop_pending:
+            stop_here(task)
+            return None
+        info = dequeue_synchronous(task) or dequeue_signal(task, task.blocked)
+        if info is None:
+            recalc_sigpending(task)
+            return None
+        signo = info.signo
+        action = task.sighand.action[signo]
+        if action.handler == SIG_IGN:
+            continue
+        if action.handler != SIG_DFL:
+            if action.flags & SA_RESETHAND:
+                task.sighand.action[signo] = replace(action, handler=SIG_DFL)
+            return info, action
+        _default_action(task, signo)
+        if task.state is not TaskState.RUNNING:
+            return None
+
+
+def _must_die(task: Task, group: SignalStruct) -> bool:
+    """The group is ending, or another thread of it is in execve: end this thread."""
+    if group.group_exit:
+        from pygos.kernel.exit import do_group_exit
+
+        do_group_exit(task, group.exit_code)
+        return True
+    if group.group_exec_task is not None and group.group_exec_task is not task:
+        from pygos.kernel.exit import do_exit
+
+        do_exit(task, 0)
+        return True
+    return False
+
+
+def _default_action(task: Task, signo: int) -> None:
+    """Ignore, stop or die. signal(7)."""
+    bit = 1 << (signo - 1)
+    if bit & KERNEL_IGNORE or (unkillable(task) and not bit & KERNEL_ONLY):
+        return
+    if bit & KERNEL_STOP:
+        if signo == SIGSTOP or not is_orphaned_pgrp(task):
+            do_signal_stop(task, signo)
+        return
+    from pygos.kernel.exit import do_group_exit
+
+    # No core file is written, so the status never has the core flag (WCOREDUMP).
+    do_group_exit(task, signo)
+
+
+def _handle_signal(
+    task: Task, info: SigInfo, action: SigAction, restart: type[Restart] | None
+) -> None:
+    """Set the registers up to run a handler; the interrupted call restarts or gives EINTR."""
+    if restart is not None:
+        if restart is ERESTARTNOINTR or (restart is ERESTARTSYS and action.flags & SA_RESTART):
+            rewind_syscall(task)
+        else:
+            fail_syscall(task)
+    task.restart = None
+    saved = task.saved_sigmask
+    try:
+        setup_rt_frame(task, info, action, task.blocked if saved is None else saved)
+    except EFAULT:
+        force_sigsegv(task, info.signo)
+        return
+    task.saved_sigmask = None
+    if task.altstack.flags & SS_AUTODISARM:
+        task.altstack = SigAltStack()
+    blocked = task.blocked | action.mask
+    if not action.flags & SA_NODEFER:
+        blocked |= 1 << (info.signo - 1)
+    set_current_blocked(task, blocked)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPU time: what tasks have used, the clocks of it, and the timers on those clocks.
+
+``account_cpu`` runs once for every trap, so it does nothing that nobody asked for. A group
+that has a timer on one of its CPU clocks has a ``CpuTimers`` in ``group.itimers``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pygos.include.linux.sched import SigInfo
+from pygos.include.linux.timer import Timer, TimerQueue, TimerTarget
+from pygos.include.uapi.resource import RLIM_INFINITY, RLIMIT_CPU
+from pygos.include.uapi.signal import SI_KERNEL, SIGKILL, SIGXCPU
+from pygos.kernel.sigsend import send_sig_info
+
+if TYPE_CHECKING:
+    from pygos.include.linux.sched import SignalStruct, Task
+
+_SEC: Final = 1_000_000_000
+#: CPU clocks: user and system time; user time only.
+CPUCLOCK_PROF: Final = 0
+CPUCLOCK_VIRT: Final = 1
+CPUCLOCK_SCHED: Final = 2
+
+
+def account_cpu(task: Task, utime: int, stime: int) -> None:
+    """One trap of `task` took `utime` ns in user mode and `stime` ns in the kernel.
+
+    Sends SIGVTALRM, SIGPROF, SIGXCPU and the signals of CPU timers that have become due.
+    """
+    task.utime += utime
+    task.stime += stime
+    group = task.group
+    if group.itimers is not None and task.alive:
+        group.itimers.run_cpu_timers(task)
+    if group.rlim[RLIMIT_CPU][0] != RLIM_INFINITY:
+        _check_rlimit_cpu(task, group)
+
+
+def _check_rlimit_cpu(task: Task, group: SignalStruct) -> None:
+    """SIGXCPU at the soft limit and each second after it, SIGKILL at the hard one."""
+    soft, hard = group.rlim[RLIMIT_CPU]
+    used = sum(group_cputime(group)) // _SEC
+    if used < soft or not task.alive:
+        return
+    if used >= hard:
+        send_sig_info(task, SigInfo(SIGKILL, SI_KERNEL), True)
+        return
+    send_sig_info(task, SigInfo(SIGXCPU, SI_KERNEL), True)
+    group.rlim[RLIMIT_CPU] = (used + 1, hard)
+
+
+def group_cputime(group: SignalStruct) -> tuple[int, int]:
+    """User and system time of a thread group, dead threads included, ns."""
+    utime, stime = group.utime, group.stime
+    for thread in group.threads:
+        utime += thread.utime
+        stime += thread.stime
+    return utime, stime
+
+
+def _in_flight(task: Task) -> int:
+    """What a task on a CPU has used since it was last accounted, ns."""
+    return task.machine.clock.monotonic() - task.last_run if task.on_cpu else 0
+
+
+def thread_clock(task: Task, which: int) -> int:
+    """A thread's CPU clock now, ns."""
+    if which == CPUCLOCK_VIRT:
+        return task.utime
+    return task.utime + task.stime + _in_flight(task)
+
+
+def group_clock(group: SignalStruct, which: int) -> int:
+    """A process' CPU clock now, ns."""
+    utime, stime = group_cputime(group)
+    if which == CPUCLOCK_VIRT:
+        return utime
+    return utime + stime + sum([_in_flight(thread) for thread in group.threads])
+
+
+class CpuTimers:
+    """Timers of one thread group: interval timers and timers on CPU clocks."""
+
+    __slots__ = ("itimer", "queues", "real")
+
+    def __init__(self) -> None:
+        #: (thread, or None for the process; CPUCLOCK_VIRT or _PROF) -> timers in its ns.
+        self.queues: dict[tuple[Task | None, int], TimerQueue] = {}
+        #: ITIMER_REAL; ITIMER_VIRTUAL and ITIMER_PROF by number (kernel/time/itimer.py).
+        self.real: RealTimer | None = None
+        self.itimer: dict[int, CpuItimer] = {}
+
+    def add(self, thread: Task | None, which: int, expires: int, target: TimerTarget) -> Timer:
+        """Arm a timer on a CPU clock; cancel() disarms it."""
+        key = (thread, CPUCLOCK_VIRT if which == CPUCLOCK_VIRT else CPUCLOCK_PROF)
+        queue = self.queues.get(key)
+        if queue is None:
+            queue = self.queues[key] = TimerQueue()
+        return queue.add(expires, target)
+
+    def run_cpu_timers(self, task: Task) -> None:
+        """Expire what is due on the clocks of `task` and of its process."""
+        for (thread, which), queue in tuple(self.queues.items()):
+            if queue.next_deadline() is None:
+                del self.queues[thread, which]
+            elif thread is None:
+                queue.run(group_clock(task.group, which))
+            elif thread is task:
+                queue.run(thread_clock(task, which))
+            elif not thread.alive:
+                del self.queues[thread, which]
+
+
+def cpu_timers(group: SignalStruct) -> CpuTimers:
+    """The group's timers, made at their first use."""
+    timers: CpuTimers | None = group.itimers
+    if timers is None:
+        timers = group.itimers = CpuTimers()
+    return timers
+
+
+if TYPE_CHECKING:
+    from pygos.kernel.time.itimer import CpuItimer, RealTimer
