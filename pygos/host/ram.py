@@ -15,6 +15,7 @@ import os
 
 from pygos.host import HostError
 from pygos.host.code import MachineCode
+from pygos.include.errno import EAGAIN
 from pygos.include.linux.platform import PAGE_SHIFT
 
 #: One list page per address space, so this also bounds their number.
@@ -74,9 +75,9 @@ class HostRam:
         return self.code.cmpxchg32(self._base + offset, old, new)
 
     def control_page(self) -> tuple[int, int, memoryview]:
-        """A zeroed control page: its number in the memfd, kernel address, u64 view."""
+        """A zeroed control page: its number in the memfd, kernel address, u64 view. EAGAIN."""
         if not self._control:
-            raise HostError("too many address spaces")
+            raise EAGAIN
         pfn = self._control.pop()
         start = pfn << PAGE_SHIFT
         return pfn, self._base + start, self._all[start : start + (1 << PAGE_SHIFT)].cast("Q")

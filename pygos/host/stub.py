@@ -188,11 +188,16 @@ class Zygote:
         self._resume_until(pid, _STOP_FORKED)
         libc.ptrace(_PTRACE_GETEVENTMSG, pid, 0, ctypes.addressof(self._message))
         child = int(self._message.value)
-        _, status = os.waitpid(child, WALL)
-        if status != _STOP_FIRST:
-            raise OSError(3, f"stub {child} was born with wait status {status:#x}")
-        self._resume_until(child, _STOP_INT3)
-        self._resume_until(pid, _STOP_INT3)
+        try:
+            _, status = os.waitpid(child, WALL)
+            if status != _STOP_FIRST:
+                raise OSError(3, f"stub {child} was born with wait status {status:#x}")
+            self._resume_until(child, _STOP_INT3)
+        except BaseException:
+            self.kill(child)
+            raise
+        finally:
+            self._resume_until(pid, _STOP_INT3)
         return child
 
     def fork(self, pid: int, list_page: int) -> int:

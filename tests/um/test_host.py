@@ -109,7 +109,7 @@ def test_filter_in_the_stub_page(
     from pygos.host.stub import STUB_CODE
 
     cpu = guest.cpu(SPIN)
-    guest.um.flush(cpu)
+    cpu.space.sync()
     cpu.regs[RIP] = STUB_CODE + STUB.index(b"\x0f\x05", STUB_BATCH)
     cpu.regs[RAX] = number
     for index, value in zip(SYSCALL_ARGS, args, strict=False):

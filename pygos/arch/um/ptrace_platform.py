@@ -33,6 +33,7 @@ from pygos.host.code import (
 from pygos.host.events import HostEvents
 from pygos.host.ram import HostRam
 from pygos.host.stub import PTRACE_CONT, STUB_CODE, STUB_LIST, WALL, Zygote
+from pygos.include.errno import EAGAIN
 from pygos.include.linux.platform import Cpu, HostWaiter, Trap, TrapKind
 
 Traps = Sequence[tuple[Cpu, Trap]]
@@ -40,7 +41,7 @@ Traps = Sequence[tuple[Cpu, Trap]]
 _TICK_NS: Final = 10_000_000
 _BLOCKS: Final = 32_768
 _POOL: Final = 4
-_EINTR, _ESRCH, _EIO, _ENOMEM, _EINVAL, _ECHILD = 4, 3, 5, 12, 22, 10
+_ESRCH, _EINTR, _EIO, _ECHILD, _EAGAIN, _ENOMEM, _EINVAL = 3, 4, 5, 10, 11, 12, 22
 _MAX64: Final = (1 << 64) - 1
 
 
@@ -60,6 +61,7 @@ class UmPtrace:
         self.pending: list[UmCpu] = []
         self.running: dict[int, UmCpu] = {}
         self._ready: list[tuple[Cpu, Trap]] = []
+        self.stubs: dict[int, Stub] = {}
         self._dying: set[int] = set()
         self._pool: list[tuple[Stub, tuple[int, int, memoryview]]] = []
         self._told = False
@@ -117,30 +119,50 @@ class UmPtrace:
             space = UmSpace(self, control)
         else:
             control = self.ram.control_page()
-            try:
-                pid = self.zygote.fork(self.zygote.pid, control[0])
-            except OSError as error:
-                self.ram.free_control_page(control[0])
-                raise HostError(f"cannot make a stub process: {error}") from error
+            stub = self.fork_stub(self.zygote.pid, control)
             space = UmSpace(self, control)
-            stub = self.adopt(pid, control[1])
         space.idle.append(stub)
         return space
 
-    def adopt(self, pid: int, list_addr: int) -> Stub:
+    def fork_stub(self, parent: int, control: tuple[int, int, memoryview]) -> Stub:
+        """Clone a stopped stub with its mappings. EAGAIN if the host has no process left."""
+        try:
+            pid = self.zygote.fork(parent, control[0])
+        except OSError as error:
+            self.ram.free_control_page(control[0])
+            raise self._no_process(error) from None
+        return self._adopt(pid, control[1])
+
+    def thread_stub(self, sibling: int, list_addr: int) -> Stub:
+        """A further stub in the address space of a stopped one. EAGAIN."""
+        try:
+            pid = self.zygote.thread(sibling)
+        except OSError as error:
+            raise self._no_process(error) from None
+        return self._adopt(pid, list_addr)
+
+    @staticmethod
+    def _no_process(error: OSError) -> Exception:
+        if error.errno in (_EAGAIN, _ENOMEM):
+            return EAGAIN()
+        return HostError(f"cannot clone a stub process: {error}")
+
+    def _adopt(self, pid: int, list_addr: int) -> Stub:
         """Give a new stub process its CPU block."""
         if not self._free_slots:
             Zygote.kill(pid)
-            raise HostError("too many guest threads")
+            raise EAGAIN
         slot = self._free_slots.pop()
         start = slot * BLOCK_SIZE // 8
         block = self._words[start : start + BLOCK_SIZE // 8]
         stub = Stub(pid, slot, self._arena_addr + slot * BLOCK_SIZE, block)
         stub.attach(list_addr, self.batch_addr)
+        self.stubs[pid] = stub
         return stub
 
     def discard_stub(self, stub: Stub) -> None:
         """Kill a stub; it is reaped when convenient."""
+        self.stubs.pop(stub.pid, None)
         try:
             os.kill(stub.pid, signal.SIGKILL)
             self._dying.add(stub.pid)
@@ -205,39 +227,39 @@ class UmPtrace:
 
     # -- mapping changes outside of a resume -------------------------------------------
 
-    def flush(self, cpu: UmCpu | Stub) -> None:
-        """Run the queued mapping changes of a stopped CPU's space. HostError if one fails."""
-        result = self._flush(cpu.addr)
-        if result == BAD_LIST and isinstance(cpu, UmCpu):
-            self._mend(cpu)
-            result = self._flush(cpu.addr)
+    def flush(self, space: UmSpace, stub: Stub) -> None:
+        """Run the queued mapping changes in a stopped stub of the space. HostError if one
+        fails; a dead stub is found out when it is resumed."""
+        result = self._flush(stub.addr)
+        if result == BAD_LIST:
+            self._mend(space, stub.pid)
+            result = self._flush(stub.addr)
         if result < 0 and result != -_ESRCH:
-            raise HostError(f"mapping changes of stub {cpu.pid} failed: {result}")
+            raise HostError(f"mapping changes of stub {stub.pid} failed: {result}")
 
-    def _mend(self, cpu: UmCpu) -> None:
+    def _mend(self, space: UmSpace, pid: int) -> None:
         """A mapping change failed. Out of host mappings (vm.max_map_count) or memory: drop
         them all, they are only a cache; faults bring back what is used. Else it's a bug."""
-        regs = self.zygote.registers(cpu.pid)
-        index = (regs[R15] - STUB_LIST) // 32
-        number = self.zygote.result(cpu.pid)
-        if number != -_ENOMEM:
-            va, length, op, offset = cpu.space.entry(index)
+        index = (self.zygote.registers(pid)[R15] - STUB_LIST) // 32
+        number = -self.zygote.result(pid)
+        if number != _ENOMEM:
+            va, length, op, offset = space.entry(index)
             raise HostError(
-                f"mapping change {index} failed ({os.strerror(-number)}): system call "
+                f"mapping change {index} failed ({os.strerror(number)}): system call "
                 f"{op >> 32} va {va:#x}+{length:#x} prot {op & 7} offset {offset:#x}"
             )
-        cpu.space.drop_all()
+        space.drop_all()
 
-    def stopped_cpu(self, space: UmSpace) -> UmCpu | Stub:
+    def stopped_stub(self, space: UmSpace) -> Stub:
         """A stopped stub of the space; stops one if all run."""
         if space.idle:
             return space.idle[0]
         for cpu in space.cpus:
             if cpu.pid not in self.running:
-                return cpu
+                return cpu.stub
         cpu = space.cpus[0]
         self.stop(cpu)
-        return cpu
+        return cpu.stub
 
     def stop(self, cpu: UmCpu) -> None:
         """Stop a running CPU. It goes on at the next wait(), or its trap is reported there."""
@@ -274,8 +296,18 @@ class UmPtrace:
         elif not traps.decode(cpu, code & ~STOPPED):
             return None
         elif cpu.trap.kind is TrapKind.TICK:
-            self.affinity.tick(cpu, bool(self.running or self.pending))
+            self._tick(cpu)
         return cpu.trapped
+
+    def _tick(self, cpu: UmCpu) -> None:
+        """A time slice ended: is everyone on the right host CPU?"""
+        if self.affinity.tick(cpu, bool(self.running or self.pending)):
+            self._move_home()
+
+    def _move_home(self) -> None:
+        """The kernel thread moved to another host CPU: take the stubs along."""
+        pids = [stub.pid for stub in self.stubs.values() if not stub.away]
+        self.affinity.bring([self.zygote.pid, self._watcher, *pids])
 
     # -- the run loop ------------------------------------------------------------------
 
@@ -315,7 +347,7 @@ class UmPtrace:
     def _retry(self, cpu: UmCpu, code: int) -> bool:
         """A start failed. True: worth another try; False: cpu.trap says why."""
         if code == BAD_LIST:
-            self._mend(cpu)
+            self._mend(cpu.space, cpu.pid)
             return True
         if code in (-_EIO, -_EINVAL):
             traps.bad_registers(cpu.trap)

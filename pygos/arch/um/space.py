@@ -113,15 +113,18 @@ class UmSpace:
         return list(self._entries[index * 4 : index * 4 + 4])
 
     def new_cpu(self, parent: Cpu | None = None) -> UmCpu:
-        """A new guest thread. With `parent`, a stopped CPU of this space, the new one starts
-        with its FPU state, as clone(2) wants; otherwise with the initial one."""
+        """A new guest thread; EAGAIN if the host has no process for it.
+
+        With `parent`, a stopped CPU of this space, the new one starts with its FPU state,
+        as clone(2) wants; otherwise with the initial one.
+        """
         platform = self.platform
         if self.idle:
             stub = self.idle.pop()
         else:
-            source = parent if isinstance(parent, UmCpu) else platform.stopped_cpu(self)
-            stub = platform.adopt(platform.zygote.thread(source.pid), self._list_addr)
-            if (source.stub if isinstance(source, UmCpu) else source).away:
+            source = parent.stub if isinstance(parent, UmCpu) else platform.stopped_stub(self)
+            stub = platform.thread_stub(source.pid, self._list_addr)
+            if source.away:
                 platform.affinity.go_home(stub)
             stub.fresh = False
         cpu = UmCpu(platform, self, stub)
@@ -138,13 +141,13 @@ class UmSpace:
         return cpu
 
     def clone(self, parent: Cpu) -> UmSpace:
-        """A copy of all host mappings, by cloning the stub of `parent`."""
+        """A copy of all host mappings, by cloning the stub of `parent`. EAGAIN."""
         assert isinstance(parent, UmCpu)
         platform = self.platform
-        platform.flush(parent)
-        child = UmSpace(platform, platform.ram.control_page())
-        pid = platform.zygote.fork(parent.pid, child._list_pfn)
-        stub = platform.adopt(pid, child._list_addr)
+        platform.flush(self, parent.stub)
+        control = platform.ram.control_page()
+        stub = platform.fork_stub(parent.pid, control)
+        child = UmSpace(platform, control)
         if parent.stub.away:
             platform.affinity.go_home(stub)
         child.idle.append(stub)
@@ -154,7 +157,7 @@ class UmSpace:
     def sync(self) -> None:
         """Flush the queue now."""
         if self._entries[1]:
-            self.platform.flush(self.platform.stopped_cpu(self))
+            self.platform.flush(self, self.platform.stopped_stub(self))
 
     def running(self) -> int:
         """How many CPUs of this space run guest code right now."""
