@@ -25,4 +25,10 @@ SYSCALL_MODULES: Final = (
     "pygos.fs.read_write",
     "pygos.fs.stat",
     "pygos.fs.readdir",
+    "pygos.fs.chmod",
+    "pygos.fs.truncate",
+    "pygos.fs.utimes",
+    "pygos.fs.statfs",
+    "pygos.fs.fs_struct",
+    "pygos.fs.namespace",
 )

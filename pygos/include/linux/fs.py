@@ -313,7 +313,12 @@ class SuperOperations:
         """Options for /proc/mounts, with a leading comma each."""
         return ""
 
-    def sync_fs(self, sb: SuperBlock) -> None: ...
+    def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
+        """mount(2) with MS_REMOUNT: `flags` are MS_*. EINVAL for options not understood."""
+        sb.s_flags = sb.s_flags & ~SB_RDONLY | flags & SB_RDONLY
+
+    def sync_fs(self, sb: SuperBlock) -> None:
+        """Write everything to the store (sync(2), syncfs(2), umount(2))."""
 
     def put_super(self, sb: SuperBlock) -> None:
         """The file system is unmounted for the last time."""

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kinds of file systems and their mounted instances; what the kernel below asks of the VFS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pygos.fs.dcache import d_drop, shrink_dcache_sb
+from pygos.fs.file_table import dup_files, exit_files, fput
+from pygos.fs.inode import iput
+from pygos.include.errno import EBUSY, ENODEV
+
+if TYPE_CHECKING:
+    from pygos.include.linux.fs import File, FilesStruct, FileSystemType, SuperBlock
+    from pygos.include.linux.machine import Machine
+    from pygos.include.linux.sched import Task
+
+
+def register_filesystem(machine: Machine, fstype: FileSystemType) -> None:
+    """Make a kind of file system known to mount(2). EBUSY if the name is taken."""
+    if fstype.name in machine.filesystems:
+        raise EBUSY
+    machine.filesystems[fstype.name] = fstype
+
+
+def get_fs_type(machine: Machine, name: str) -> FileSystemType:
+    """A kind of file system by name. ENODEV."""
+    fstype = machine.filesystems.get(name)
+    if fstype is None:
+        raise ENODEV
+    return fstype
+
+
+def filesystems_text(machine: Machine) -> str:
+    """/proc/filesystems."""
+    return "".join(
+        f"{'nodev' if fs.nodev else ''}\t{name}\n" for name, fs in machine.filesystems.items()
+    )
+
+
+def kill_super(sb: SuperBlock) -> None:
+    """The last mount of an instance is gone: forget its names, then let it end."""
+    machine = sb.machine
+    if sb in machine.supers:
+        machine.supers.remove(sb)
+    sb.s_op.sync_fs(sb)
+    shrink_dcache_sb(sb)
+    sb.s_op.put_super(sb)
+    root = sb.s_root.d_inode
+    d_drop(sb.s_root)
+    if root is not None:
+        iput(root)
+
+
+class VfsHooks:
+    """``machine.fs_hooks``: the services that kernel and mm need of the VFS above them."""
+
+    __slots__ = ()
+
+    def dup_files(self, files: FilesStruct) -> FilesStruct:
+        return dup_files(files)
+
+    def exit_files(self, task: Task) -> None:
+        exit_files(task)
+
+    def fput(self, file: File) -> None:
+        fput(file)
+
+    def task_exit(self, task: Task) -> None:
+        """Record locks went with the descriptor table; nothing of the VFS is left."""
