@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hostfs' super block: mounting, statfs, and the table of inodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pygos.fs.dcache import d_make_root, shrink_dcache_sb
+from pygos.fs.hostfs.hidden import Files, Rules, Secrets, default_secrets
+from pygos.fs.hostfs.inode import HOST_DENTRY_OPS, HostInode, find_inode
+from pygos.include.errno import ENODEV, EROFS, Errno
+from pygos.include.linux.fs import (
+    SB_RDONLY,
+    FileSystemType,
+    Inode,
+    Kstatfs,
+    SuperBlock,
+    SuperOperations,
+)
+from pygos.include.uapi.magic import HOSTFS_SUPER_MAGIC
+
+if TYPE_CHECKING:
+    from pygos.include.linux.machine import Machine
+    from pygos.include.linux.sched import Task
+
+#: Inode numbers of further devices have the device's place in the table above this bit.
+INO_BITS: Final = 48
+
+
+class HostSuper:
+    """s_fs_info."""
+
+    __slots__ = ("devices", "files", "hidden_ids", "inodes", "rules")
+
+    def __init__(self, files: Files, secrets: Secrets) -> None:
+        self.files = files
+        self.rules: Rules = secrets.rules
+        self.hidden_ids = secrets.ids
+        #: (device, inode, file type) -> inode
+        self.inodes: dict[tuple[int, int, int], HostInode] = {}
+        #: device -> its place in order of appearance
+        self.devices: dict[int, int] = {}
+
+    def ino(self, dev: int, ino: int) -> int:
+        """The guest's inode number: the host's own on the first device."""
+        place = self.devices.get(dev)
+        if place is None:
+            place = self.devices[dev] = len(self.devices)
+        return ino | place << INO_BITS if place else ino
+
+
+class HostSuperOperations(SuperOperations):
+    """statfs(2) of the host's file system; handles of evicted inodes are given back."""
+
+    __slots__ = ()
+
+    def statfs(self, sb: SuperBlock) -> Kstatfs:
+        info: HostSuper = sb.s_fs_info
+        try:
+            host = info.files.statfs(info.files.root())
+        except Errno:
+            return Kstatfs(type=sb.s_magic)
+        return Kstatfs(
+            sb.s_magic, host.bsize, host.blocks, host.bfree, host.bavail, host.files, host.ffree,
+            0, host.namelen, host.frsize,
+        )  # fmt: skip
+
+    def evict_inode(self, inode: Inode) -> None:
+        assert isinstance(inode, HostInode)
+        info: HostSuper = inode.i_sb.s_fs_info
+        info.inodes.pop(inode.h_key, None)
+        handle = inode.h_handle
+        if handle is not None and inode.h_parent is not inode:
+            inode.h_handle = None
+            info.files.close(handle)
+
+    def put_super(self, sb: SuperBlock) -> None:
+        shrink_dcache_sb(sb)
+
+
+_SUPER_OPS: Final = HostSuperOperations()
+
+
+def machine_secrets(machine: Machine, files: Files) -> Secrets:
+    """What the tree `files` hides. Worked out once for the machine's root tree, whose hidden
+    files stay hidden in volumes too (unless the volume is the hidden directory itself)."""
+    found: dict[str, Secrets] = machine.misc.setdefault("hostfs_secrets", {})
+    main = machine.host.get("files")
+    if "root" not in found and main is not None:
+        more: tuple[str, ...] = getattr(machine.config, "hidden", ())
+        found["root"] = default_secrets(main, more)
+    if files is main:
+        return found["root"]
+    secrets = Secrets()
+    if "root" in found:
+        secrets.ids = found["root"].ids
+    return secrets
+
+
+class HostfsType(FileSystemType):
+    """mount -t hostfs. The source names an entry of ``machine.host``; "" and "none" the root
+    tree. Always read-only. Programs can't name a tree that the owner hasn't given."""
+
+    __slots__ = ()
+    name = "hostfs"
+
+    def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
+        machine = task.machine
+        key = source if source not in ("", "none", "hostfs") else "files"
+        files: Files | None = machine.host.get(key)
+        if files is None or not hasattr(files, "open_dir"):
+            raise ENODEV
+        secrets = machine_secrets(machine, files)
+        sb = SuperBlock(machine, self, _SUPER_OPS)
+        sb.s_magic = HOSTFS_SUPER_MAGIC
+        sb.s_flags |= SB_RDONLY
+        sb.s_d_op = HOST_DENTRY_OPS
+        info = sb.s_fs_info = HostSuper(files, secrets)
+        handle = files.root()
+        root = find_inode(sb, None, b"", files.fstat(handle), info.rules)
+        root.h_handle = handle
+        sb.s_root = d_make_root(sb, root)
+        return sb
+
+    def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
+        """Read-only it stays. EROFS."""
+        if not flags & SB_RDONLY:
+            raise EROFS
