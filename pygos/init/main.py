@@ -47,7 +47,7 @@ from pygos.kernel.resource import default_rlimits
 from pygos.kernel.sched import Sched
 from pygos.kernel.signal import send_sig_info
 from pygos.kernel.sysctl import default_sysctls
-from pygos.mm.page_alloc import Zone
+from pygos.mm.init import mm_init
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import SignalStruct
@@ -107,7 +107,7 @@ def boot(config: BootConfig) -> Machine:
 
 
 def _boot_kernel(machine: Machine) -> None:
-    machine.zone = Zone(machine.ram)
+    mm_init(machine)
     machine.timers = TimerQueue()
     machine.pids = PidTable()
     machine.sysctl = default_sysctls()

@@ -119,7 +119,10 @@ MAPPING_DEFAULT_OPS = MappingOperations()
 class Mapping:
     """The page cache of one inode (struct address_space)."""
 
-    __slots__ = ("a_ops", "dirty", "host", "i_mmap", "keep", "machine", "pages", "ra_next", "wb_err")
+    __slots__ = (
+        "a_ops", "dirty", "host", "i_mmap", "keep", "machine", "pages", "ra_next", "referenced",
+        "wb_err",
+    )
 
     def __init__(self, machine: Machine, host: Inode, a_ops: MappingOperations) -> None:
         self.machine = machine
@@ -132,6 +135,8 @@ class Mapping:
         self.i_mmap: dict[Vma, None] = {}
         #: Pages are the only copy of the data (tmpfs): never reclaimed.
         self.keep = False
+        #: Used since reclaim last looked.
+        self.referenced = False
         self.ra_next = 0
         self.wb_err = 0
 

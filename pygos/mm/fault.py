@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Page faults (mm/memory.c).
+
+``handle_fault`` answers a fault of a program and maps the page in the host; ``fault_page``
+with host=False answers the kernel's own accesses. Neighbours are served along: a stop of a
+stub costs far more than a page.
+
+* Anonymous memory: 16 aligned pages in one run of frames.
+* Page cache: all cached pages of a 64-page window.
+* Private copies: some neighbours of a file's page; of a page shared by fork a few.
+
+Where the host can't tell what was tried (Access.UNKNOWN), private writable memory is made
+writable at once; a wrong guess comes back as a write fault.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Final
+
+from pygos.include.linux.mm import (
+    BUS_ADRERR,
+    SEGV_ACCERR,
+    SEGV_MAPERR,
+    VM_ACCESS_FLAGS,
+)
+from pygos.include.linux.mm_types import (
+    PTE_ANON,
+    PTE_DIRTY,
+    PTE_EXEC,
+    PTE_HOSTED,
+    PTE_READ,
+    PTE_WRITE,
+    VM_EXEC,
+    VM_SHARED,
+    VM_WRITE,
+)
+from pygos.include.linux.platform import Access
+from pygos.mm.stack import expand_stack
+from pygos.mm.tlb import PROT_OF, enter_run, map_present, map_run, sync
+
+if TYPE_CHECKING:
+    from pygos.include.linux.mm_types import Vma
+    from pygos.mm.mm import Mm
+
+_READ, _WRITE, _EXEC, _UNKNOWN = Access.READ, Access.WRITE, Access.EXEC, Access.UNKNOWN
+#: Pages served by one fault; powers of two.
+ANON_AROUND: Final = 16
+FILE_AROUND: Final = 64
+REUSE_AROUND: Final = 16
+COW_FILE_AROUND: Final = 8
+COW_ANON_AROUND: Final = 4
+#: A private writable file mapping up to this many pages is copied at its first unknown touch.
+_EAGER_COW_PAGES: Final = 4096
+
+
+class Fault(Exception):
+    """An access that can't be satisfied: a signal for the program, EFAULT for a call."""
+
+    def __init__(self, addr: int, code: int) -> None:
+        super().__init__(addr, code)
+        self.addr = addr
+        self.code = code
+
+
+class SegvFault(Fault):
+    """SIGSEGV; `code`: SEGV_MAPERR or SEGV_ACCERR."""
+
+
+class BusFault(Fault):
+    """SIGBUS; `code`: BUS_ADRERR."""
+
+
+class SigBus(Exception):
+    """Raised by VmOperations.fault and the page cache: there is no such page."""
+
+
+def handle_fault(mm: Mm, addr: int, access: Access) -> None:
+    """Answer a program's page fault. SegvFault, BusFault, OutOfMemory."""
+    zone = mm.zone
+    zone.current = mm
+    if zone.nr_free < zone.low_wmark:
+        zone.balance()
+    if not mm.oom_reaped:  # it is to die, and gets nothing more
+        fault_page(mm, addr, access, True)
+
+
+def fault_page(mm: Mm, addr: int, access: Access, host: bool) -> None:
+    """Make a page accessible; `host`: in the stub too. SegvFault, BusFault, OutOfMemory."""
+    index = bisect_right(mm.starts, addr) - 1
+    if index < 0 or addr >= (vma := mm.vmas[index]).end:
+        grown = expand_stack(mm, addr)
+        if grown is None:
+            raise SegvFault(addr, SEGV_MAPERR)
+        vma = grown
+    flags = vma.flags
+    if access is _WRITE:
+        if not flags & VM_WRITE:
+            raise SegvFault(addr, SEGV_ACCERR)
+    elif not flags & (VM_EXEC if access is _EXEC else VM_ACCESS_FLAGS):
+        raise SegvFault(addr, SEGV_ACCERR)
+    vpn = addr >> 12
+    pte = mm.pt.get(vpn)
+    if pte is None:
+        if vma.mapping is None and vma.vm_ops is None:
+            _anon_fault(mm, vma, vpn, host)
+        else:
+            _backed_fault(mm, vma, vpn, access, host)
+    elif access is _WRITE and not pte & PTE_WRITE:
+        _write_fault(mm, vma, vpn, pte, host)
+    elif host:
+        _host_fault(mm, vma, vpn, pte)
+
+
+def window(vma: Vma, vpn: int, size: int) -> tuple[int, int]:
+    """The aligned window of `size` pages around a page, within its VMA."""
+    lo = vpn & -size
+    hi = lo + size
+    return max(lo, vma.start >> 12), min(hi, vma.end >> 12)
+
+
+def pte_flags(vma: Vma) -> int:
+    """The flags of an entry that may be read, and written unless the VMA forbids it."""
+    flags = vma.flags
+    bits = PTE_READ if flags & VM_ACCESS_FLAGS else 0
+    if flags & VM_WRITE:
+        bits |= PTE_WRITE
+    if flags & VM_EXEC:
+        bits |= PTE_EXEC
+    return bits
+
+
+def _shrink(lo: int, hi: int, vpn: int, count: int) -> tuple[int, int]:
+    """`count` pages of [lo, hi) that include vpn."""
+    lo = max(lo, vpn - count + 1)
+    return lo, min(hi, lo + count)
+
+
+# -- anonymous memory
+
+
+def _anon_fault(mm: Mm, vma: Vma, vpn: int, host: bool) -> None:
+    """Zeroed frames for the pages around vpn that have none."""
+    lo, hi = window(vma, vpn, ANON_AROUND)
+    pt = mm.pt
+    if not pt.keys().isdisjoint(range(lo, hi)):
+        lo, hi = _absent_run(pt, lo, hi, vpn)
+    anon_populate(mm, vma, vpn, lo, hi, host)
+
+
+def _absent_run(pt: dict[int, int], lo: int, hi: int, vpn: int) -> tuple[int, int]:
+    """The largest part of [lo, hi) around vpn without any entry."""
+    first, end = vpn, vpn + 1
+    while first > lo and first - 1 not in pt:
+        first -= 1
+    while end < hi and end not in pt:
+        end += 1
+    return first, end
+
+
+def anon_populate(mm: Mm, vma: Vma, vpn: int, lo: int, hi: int, host: bool) -> int:
+    """Give absent pages [lo, hi) zeroed frames, at least vpn; returns how many pages."""
+    zone = mm.zone
+    zone.current = mm
+    count = hi - lo
+    if count > 1 and zone.nr_free < zone.high_wmark:
+        lo, hi, count = vpn, vpn + 1, 1
+    before = mm.pt.get(lo - 1, 0)
+    near = (before >> 12) + 1 if before & PTE_ANON else 0
+    pfn, count = zone.alloc_run(count, zero=True, near=near)
+    if count < hi - lo:
+        lo, hi = _shrink(lo, hi, vpn, count)
+        if hi - lo < count:  # clipped at the end of the window
+            zone.put_many(range(pfn + hi - lo, pfn + count))
+            count = hi - lo
+    pte = pfn << 12 | PTE_ANON | pte_flags(vma)
+    mm.rss_anon += count
+    if host:
+        map_run(mm, lo, pte, count)
+    else:
+        enter_run(mm, lo, pte, count)
+    return count
+
+
+# -- pages of files and drivers
+
+
+def _backed_fault(mm: Mm, vma: Vma, vpn: int, access: Access, host: bool) -> None:
+    flags = vma.flags
+    addr = vpn << 12
+    try:
+        if not flags & VM_SHARED and flags & VM_WRITE and (
+            access is _WRITE
+            or (access is _UNKNOWN and vma.end - vma.start <= _EAGER_COW_PAGES << 12)
+        ):
+            _cow_backed(mm, vma, vpn, host)
+        elif vma.mapping is None:
+            _driver_fault(mm, vma, vpn, host)
+        else:
+            _file_fault(mm, vma, vpn, access, host)
+    except SigBus:
+        raise BusFault(addr, BUS_ADRERR) from None
+
+
+def _driver_fault(mm: Mm, vma: Vma, vpn: int, host: bool) -> None:
+    """One page that a driver gives."""
+    assert vma.vm_ops is not None
+    pfn = vma.vm_ops.fault(vma, vma.pgoff + vpn - (vma.start >> 12))
+    bits = pte_flags(vma)
+    if not vma.flags & VM_SHARED:
+        bits &= ~PTE_WRITE
+    mm.pt[vpn] = pfn << 12 | bits
+    mm.rss_file += 1
+    if host:
+        map_present(mm, vpn, vpn + 1)
+
+
+def file_pte_flags(vma: Vma) -> int:
+    """Flags of entries for cached pages: writable only if shared and not tracked for dirt."""
+    bits = pte_flags(vma)
+    mapping = vma.mapping
+    if not vma.flags & VM_SHARED or mapping is None or not mapping.keep:
+        bits &= ~PTE_WRITE
+    return bits
+
+
+def _file_fault(mm: Mm, vma: Vma, vpn: int, access: Access, host: bool) -> None:
+    """Map cached pages around vpn; for a write into a shared one mark it dirty."""
+    from pygos.mm.filemap import filemap_fault
+
+    mapping = vma.mapping
+    assert mapping is not None
+    mm.zone.current = mm
+    filemap_fault(mapping, vma.pgoff + vpn - (vma.start >> 12), vma)
+    map_cached(mm, vma, *window(vma, vpn, FILE_AROUND), host)
+    if access is _WRITE and not (pte := mm.pt[vpn]) & PTE_WRITE:
+        _write_fault(mm, vma, vpn, pte, host)
+
+
+def map_cached(mm: Mm, vma: Vma, lo: int, hi: int, host: bool) -> None:
+    """Enter what the page cache has of the VMA's pages [lo, hi) and the page table hasn't."""
+    mapping = vma.mapping
+    assert mapping is not None
+    delta = vma.pgoff - (vma.start >> 12)
+    hi = min(hi, ((mapping.host.i_size + 4095) >> 12) - delta)
+    if hi <= lo:
+        return
+    pt = mm.pt
+    before = len(pt)
+    bits = file_pte_flags(vma)
+    pfns = list(map(mapping.pages.get, range(lo + delta, hi + delta)))
+    first = pfns[0]
+    count = hi - lo
+    if (
+        first is not None
+        and pfns == list(range(first, first + count))
+        and pt.keys().isdisjoint(range(lo, hi))
+    ):
+        if host:
+            map_run(mm, lo, first << 12 | bits, count)
+        else:
+            enter_run(mm, lo, first << 12 | bits, count)
+    else:
+        for vpn, pfn in zip(range(lo, hi), pfns, strict=True):
+            if pfn is not None and vpn not in pt:
+                pt[vpn] = pfn << 12 | bits
+        if host:
+            map_present(mm, lo, hi)
+    if mapping.keep:
+        mm.rss_shmem += len(pt) - before
+    else:
+        mm.rss_file += len(pt) - before
+
+
+# -- writes to pages that are there
+
+
+def _write_fault(mm: Mm, vma: Vma, vpn: int, pte: int, host: bool) -> None:
+    if vma.flags & VM_SHARED:
+        _make_dirty(mm, vma, vpn, pte, host)
+    elif not pte & PTE_ANON:
+        _cow_backed(mm, vma, vpn, host)
+    elif mm.zone.refcount[pte >> 12] == 1:
+        _reuse(mm, vma, vpn, pte, host)
+    else:
+        _cow_anon(mm, vma, vpn, host)
+
+
+def _make_dirty(mm: Mm, vma: Vma, vpn: int, pte: int, host: bool) -> None:
+    """First write to a shared page since it was clean (page_mkwrite)."""
+    mapping = vma.mapping
+    if mapping is not None and not mapping.keep:
+        mapping.dirty.add(vma.pgoff + vpn - (vma.start >> 12))
+        inode = mapping.host
+        inode.i_mtime = inode.i_ctime = mm.machine.clock.realtime()
+    hosted = pte & PTE_HOSTED
+    pte = pte & ~PTE_HOSTED | PTE_WRITE | PTE_DIRTY
+    if host or hosted:
+        map_run(mm, vpn, pte, 1)
+    else:
+        mm.pt[vpn] = pte
+
+
+def _reuse(mm: Mm, vma: Vma, vpn: int, pte: int, host: bool) -> None:
+    """The last owner of copied frames: make them writable again, neighbours too."""
+    lo, hi = window(vma, vpn, REUSE_AROUND)
+    pt = mm.pt
+    lookup = pt.get
+    refcount = mm.zone.refcount
+    want = pte & (PTE_HOSTED | PTE_ANON)
+    mask = PTE_HOSTED | PTE_ANON | PTE_WRITE
+    first, end = vpn, vpn + 1
+    while first > lo and (p := lookup(first - 1, 0)) & mask == want and refcount[p >> 12] == 1:
+        first -= 1
+    while end < hi and (p := lookup(end, 0)) & mask == want and refcount[p >> 12] == 1:
+        end += 1
+    for page in range(first, end):
+        pt[page] |= PTE_WRITE
+    if want & PTE_HOSTED:
+        mm.space.protect(first << 12, end - first, PROT_OF[pte & 7 | PTE_WRITE])
+    elif host:
+        map_present(mm, first, end)
+
+
+def _cow_anon(mm: Mm, vma: Vma, vpn: int, host: bool) -> None:
+    """Copy a frame shared with another mm, and a few neighbours in the same case."""
+    lo, hi = window(vma, vpn, COW_ANON_AROUND)
+    lookup = mm.pt.get
+    refcount = mm.zone.refcount
+    mask = PTE_ANON | PTE_WRITE
+    first, end = vpn, vpn + 1
+    while first > lo and (p := lookup(first - 1, 0)) & mask == PTE_ANON and refcount[p >> 12] > 1:
+        first -= 1
+    while end < hi and (p := lookup(end, 0)) & mask == PTE_ANON and refcount[p >> 12] > 1:
+        end += 1
+    old = [mm.pt[page] for page in range(first, end)]
+    first = _copy_pages(mm, vma, vpn, first, old, host)
+    # What another running CPU can still see must not be freed (by the other owner) before.
+    sync(mm)
+
+
+def _cow_backed(mm: Mm, vma: Vma, vpn: int, host: bool) -> None:
+    """Private copies of file pages: vpn and cached neighbours that aren't copied yet."""
+    from pygos.mm.filemap import filemap_fault
+
+    delta = vma.pgoff - (vma.start >> 12)
+    mapping = vma.mapping
+    mm.zone.current = mm
+    if mapping is None:
+        assert vma.vm_ops is not None
+        pfn = vma.vm_ops.fault(vma, vpn + delta)
+        _copy_pages(mm, vma, vpn, vpn, [pfn << 12 | mm.pt.get(vpn, 0) & PTE_HOSTED], host)
+        return
+    filemap_fault(mapping, vpn + delta, vma)
+    lo, hi = window(vma, vpn, COW_FILE_AROUND)
+    hi = min(hi, ((mapping.host.i_size + 4095) >> 12) - delta)
+    lookup, cached = mm.pt.get, mapping.pages
+    first, end = vpn, vpn + 1
+    while first > lo and not lookup(first - 1, 0) & PTE_ANON and first - 1 + delta in cached:
+        first -= 1
+    while end < hi and not lookup(end, 0) & PTE_ANON and end + delta in cached:
+        end += 1
+    old = [
+        cached[page + delta] << 12 | lookup(page, 0) & PTE_HOSTED for page in range(first, end)
+    ]
+    _copy_pages(mm, vma, vpn, first, old, host)
+
+
+def _copy_pages(mm: Mm, vma: Vma, vpn: int, first: int, old: list[int], host: bool) -> int:
+    """Give pages first.. copies of the frames in `old` (entries, in order); at least vpn.
+
+    Anonymous originals lose a reference. Returns the first page copied.
+    """
+    zone = mm.zone
+    zone.current = mm
+    count = len(old)
+    if count > 1 and zone.nr_free < zone.high_wmark:
+        old, first, count = [old[vpn - first]], vpn, 1
+    pfn, got = zone.alloc_run(count)
+    if got < count:
+        start, end = _shrink(first, first + count, vpn, got)
+        zone.put_many(range(pfn + end - start, pfn + got))
+        old = old[start - first : end - first]
+        first, count = start, end - start
+    mem = zone.mem
+    at = pfn << 12
+    for pte in old:
+        source = pte & ~0xFFF
+        mem[at : at + 4096] = mem[source : source + 4096]
+        at += 4096
+    _account_copies(mm, vma, first, count)
+    pte = pfn << 12 | PTE_ANON | pte_flags(vma)
+    if host or any(entry & PTE_HOSTED for entry in old):
+        map_run(mm, first, pte, count)
+    else:
+        enter_run(mm, first, pte, count)
+    shared = [entry >> 12 for entry in old if entry & PTE_ANON]
+    if shared:
+        zone.put_many(shared)
+    return first
+
+
+def _account_copies(mm: Mm, vma: Vma, first: int, count: int) -> None:
+    """Pages first.. become anonymous: adjust the resident counts for what they were."""
+    lookup = mm.pt.get
+    cached = 0
+    for page in range(first, first + count):
+        pte = lookup(page)
+        if pte is None:
+            mm.rss_anon += 1
+        elif not pte & PTE_ANON:
+            mm.rss_anon += 1
+            cached += 1
+    if cached:
+        if vma.mapping is not None and vma.mapping.keep:
+            mm.rss_shmem -= cached
+        else:
+            mm.rss_file -= cached
+
+
+# -- pages that are there but not (any more) in the host
+
+
+def _host_fault(mm: Mm, vma: Vma, vpn: int, pte: int) -> None:
+    """Map what the kernel put into the page table, or what the host has lost."""
+    if pte & PTE_HOSTED:
+        mm.pt[vpn] = pte & ~PTE_HOSTED
+    map_present(mm, *window(vma, vpn, FILE_AROUND))

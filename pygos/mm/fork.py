@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copying an address space for fork(2) (kernel/fork.c: dup_mmap, mm/memory.c: copy_page_range).
+
+The page table is copied as a whole. Frames of private memory are shared: writable entries
+become read-only on both sides and the frames get a reference; the first write copies.
+Entries of the page cache need nothing. The child's stub starts as a clone of the parent's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pygos.include.linux.mm import VM_LOCKONFAULT
+from pygos.include.linux.mm_types import (
+    PTE_ANON,
+    PTE_HOSTED,
+    PTE_WRITE,
+    VM_ACCOUNT,
+    VM_DONTCOPY,
+    VM_LOCKED,
+    VM_WIPEONFORK,
+)
+from pygos.mm.mm import Mm
+from pygos.mm.overcommit import vm_enough_memory
+from pygos.mm.tlb import present, protect_hosted
+from pygos.mm.vma import account, copy_vma_struct
+
+if TYPE_CHECKING:
+    from pygos.include.linux.mm_types import Vma
+    from pygos.include.linux.platform import Cpu
+
+_COPIED: Final = (
+    "arg_end", "arg_start", "auxv", "brk", "dumpable", "end_code", "end_data", "env_end",
+    "env_start", "gap_hole", "gap_top", "mmap_base", "owner", "start_brk", "start_code",
+    "start_data", "start_stack",
+)  # fmt: skip
+_PRIVATE_WRITABLE: Final = PTE_ANON | PTE_WRITE
+
+
+def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
+    """A copy-on-write copy of `mm`, which `parent_cpu` (stopped) runs in. ENOMEM."""
+    pages = sum((v.end - v.start) >> 12 for v in mm.vmas if v.flags & VM_ACCOUNT)
+    vm_enough_memory(mm, pages)
+    _write_protect(mm)
+    child = Mm(mm.machine, mm.space.clone(parent_cpu))
+    for name in _COPIED:
+        setattr(child, name, getattr(mm, name))
+    if mm.exe_file is not None:
+        mm.exe_file.f_count += 1
+        child.exe_file = mm.exe_file
+    child.pt = mm.pt.copy()
+    _dup_vmas(mm, child)
+    refcount = mm.zone.refcount
+    for pte in child.pt.values():
+        if pte & PTE_ANON:
+            refcount[pte >> 12] += 1
+    child.rss_anon += mm.rss_anon
+    child.rss_file += mm.rss_file
+    child.rss_shmem += mm.rss_shmem
+    return child
+
+
+def _write_protect(mm: Mm) -> None:
+    """Make the private writable pages of the parent copy-on-write."""
+    pt = mm.pt
+    shared = {
+        vpn: pte ^ PTE_WRITE
+        for vpn, pte in pt.items()
+        if pte & _PRIVATE_WRITABLE == _PRIVATE_WRITABLE
+    }
+    pt.update(shared)
+    protect_hosted(mm, sorted([vpn for vpn, pte in shared.items() if pte & PTE_HOSTED]))
+
+
+def _dup_vmas(mm: Mm, child: Mm) -> None:
+    vmas = child.vmas
+    for vma in mm.vmas:
+        if vma.flags & VM_DONTCOPY:
+            _forget(child, vma)
+            continue
+        new = copy_vma_struct(vma, child, vma.start, vma.end)
+        new.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
+        if vma.flags & VM_WIPEONFORK:
+            _forget(child, vma)
+        vmas.append(new)
+        if new.mapping is not None:
+            new.mapping.i_mmap[new] = None
+        account(child, new.flags, (new.end - new.start) >> 12)
+    child.starts = [vma.start for vma in vmas]
+
+
+def _forget(child: Mm, vma: Vma) -> None:
+    """The child doesn't get the pages of an area (madvise: DONTFORK, WIPEONFORK)."""
+    pt = child.pt
+    lo, hi = vma.start >> 12, vma.end >> 12
+    gone = [pt.pop(vpn) for vpn in present(child, lo, hi)]
+    anon = sum(1 for pte in gone if pte & PTE_ANON)
+    child.rss_anon -= anon
+    if vma.mapping is not None and vma.mapping.keep:
+        child.rss_shmem -= len(gone) - anon
+    else:
+        child.rss_file -= len(gone) - anon
+    if any(pte & PTE_HOSTED for pte in gone):
+        child.space.unmap(vma.start, hi - lo)
+
+
