@@ -23,6 +23,8 @@ CONTROL_PAGES = 33_000
 #: Descriptors that are handed to a stub lie above the numbers they get there.
 LOWEST_FD = 10
 
+_MFD_NOEXEC_SEAL = 0x8
+_EINVAL = 22
 _SEALS = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
@@ -32,6 +34,17 @@ def high_fd(fd: int) -> int:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST_FD)
     finally:
         os.close(fd)
+
+
+def memfd(name: str, flags: int) -> int:
+    """memfd_create with flags that old hosts don't know (they need none of them)."""
+    try:
+        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | flags)
+    except OSError as error:
+        if error.errno != _EINVAL:
+            raise
+        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    return high_fd(fd)
 
 
 class HostRam:
@@ -44,7 +57,8 @@ class HostRam:
     def __init__(self, pages: int) -> None:
         size = (pages + CONTROL_PAGES) << PAGE_SHIFT
         try:
-            self.fd = high_fd(os.memfd_create("pygos-ram", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+            # "No exec" concerns execve of the memfd itself; guests may map code from it.
+            self.fd = memfd("pygos-ram", _MFD_NOEXEC_SEAL)
             os.ftruncate(self.fd, size)
             fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
             self._map = mmap.mmap(self.fd, size)

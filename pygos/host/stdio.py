@@ -125,6 +125,13 @@ class HostStream:
         except OSError as error:
             raise _errno(error) from None
 
+    def seek(self, offset: int, whence: int) -> int:
+        """Move the position of a regular file, which the host's processes share. ESPIPE."""
+        try:
+            return os.lseek(self._fd, offset, whence)
+        except OSError as error:
+            raise _errno(error) from None
+
     def _socket(self, number: int, buffer: bytearray) -> int:
         import ctypes
 
@@ -166,6 +173,19 @@ class HostTerminal:
         self._raw: list[Any] = []
         self._handlers: dict[int, Any] = {}
         self._eventfd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    @classmethod
+    def find(cls) -> HostTerminal | None:
+        """The terminal that standard input comes from, if the user sees it: we are in its
+        foreground. None otherwise."""
+        try:
+            terminal = cls(0)
+        except ENOTTY:
+            return None
+        if terminal._foreground():
+            return terminal
+        terminal.close()
+        return None
 
     def enter(self) -> None:
         """Raw mode, if we are in the foreground."""
@@ -241,6 +261,10 @@ class HostTerminal:
         self.exit()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+    def fileno(self) -> int:
+        """The terminal's descriptor."""
+        return self._fd
 
     def winsize(self) -> tuple[int, int, int, int]:
         """Rows, columns, pixels across, pixels down."""

@@ -15,12 +15,13 @@ import ctypes
 import os
 import signal
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 from pygos.arch.x86.regs import NREGS, R12, RAX, RDI, REGS_SIZE, RIP
 from pygos.host import HostError, libc
 from pygos.host import machine_code as mc
-from pygos.host.ram import HostRam, high_fd
+from pygos.host.ram import HostRam, high_fd, memfd
 from pygos.include.linux.platform import PAGE_SIZE, TASK_SIZE
 
 STUB_CODE: Final = TASK_SIZE
@@ -52,6 +53,7 @@ _STOP_FORKED: Final = 0x1057F
 _STOP_FIRST: Final = 0x137F
 
 _SPAWN_TRIES: Final = 4
+_MFD_EXEC: Final = 0x10
 
 
 def stub_image() -> bytes:
@@ -65,6 +67,27 @@ def stub_image() -> bytes:
     )
     stack = struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)
     return (header + load + stack).ljust(PAGE_SIZE, b"\0") + mc.STUB.ljust(PAGE_SIZE, b"\0")
+
+
+def _images() -> Iterator[int]:
+    """Descriptors of an executable file with the image: a memfd; where the host forbids to
+    execute those (vm.memfd_noexec), a nameless file."""
+    try:
+        fd = memfd("pygos-stub", _MFD_EXEC)
+    except PermissionError:
+        pass
+    else:
+        os.write(fd, stub_image())
+        yield fd
+    for directory in (os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp", "."):
+        try:
+            fd = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o700)
+        except OSError:
+            continue
+        os.write(fd, stub_image())
+        readable = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+        os.close(fd)  # a file that is open for writing can't be executed
+        yield high_fd(readable)
 
 
 def refusal(number: int) -> str:
@@ -99,22 +122,29 @@ class Zygote:
             raise HostError(f"cannot set up the stub process: {error}") from error
 
     def _start(self, ram_fd: int, event_fd: int) -> int:
-        """Spawn until the stub stops at its first int3. The host may place the stack over
-        the stub's address (about one exec in 100,000), which kills it: then try again."""
-        image = high_fd(os.memfd_create("pygos-stub", os.MFD_CLOEXEC))
-        try:
-            os.write(image, stub_image())
-            for _ in range(_SPAWN_TRIES):
-                pid = self._spawn(f"/proc/self/fd/{image}", ram_fd, event_fd)
-                _, status = os.waitpid(pid, WALL)
-                if status == _STOP_INT3:
-                    return pid
-                if os.WIFEXITED(status):
-                    raise HostError(refusal(os.WEXITSTATUS(status)))
-        except OSError as error:
-            raise HostError(f"cannot start the stub process: {error}") from error
-        finally:
-            os.close(image)
+        """Spawn the stub up to its first int3."""
+        failure: object = "no place for an executable file"
+        for image in _images():
+            try:
+                return self._try(f"/proc/self/fd/{image}", ram_fd, event_fd)
+            except PermissionError as error:  # no execution from there
+                failure = error
+            except OSError as error:
+                raise HostError(f"cannot start the stub process: {error}") from error
+            finally:
+                os.close(image)
+        raise HostError(f"cannot start the stub process: {failure}")
+
+    def _try(self, path: str, ram_fd: int, event_fd: int) -> int:
+        """The host may place the stack over the stub's address (about one exec in 100,000),
+        which kills the stub at once: then try again."""
+        for _ in range(_SPAWN_TRIES):
+            pid = self._spawn(path, ram_fd, event_fd)
+            _, status = os.waitpid(pid, WALL)
+            if status == _STOP_INT3:
+                return pid
+            if os.WIFEXITED(status):
+                raise HostError(refusal(os.WEXITSTATUS(status)))
         raise HostError("the stub process dies at once; `pygos doctor` tells more")
 
     @staticmethod

@@ -311,3 +311,51 @@ def test_two_machines_at_once() -> None:
     one.close()
     assert two.trap(b).kind is TrapKind.SYSCALL
     two.close()
+
+
+def test_stub_starts_where_memory_files_may_not_be_executed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pygos.host import stub
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr(stub, "memfd", refuse)
+    machine = Guest()
+    assert machine.trap(machine.cpu(GETPID_LOOP)).kind is TrapKind.SYSCALL
+    machine.close()
+
+
+REFUSED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import ctypes
+from pygos.host import HostError, libc
+from pygos.arch.um.ptrace_platform import UmPtrace
+from pygos.host.ram import HostRam
+import struct
+# A seccomp filter such as a container's: ptrace gives EPERM.
+ops = [(0x20, 0, 0, 0), (0x15, 0, 1, 101), (6, 0, 0, 0x50001), (6, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *op) for op in ops))
+prog = struct.pack("HxxxxxxQ", len(ops), ctypes.addressof(code))
+libc.syscall(157, 38, 1, 0, 0, 0)
+libc.syscall(317, 1, 0, prog)
+try:
+    UmPtrace(HostRam(16), 1)
+except HostError as error:
+    print(error)
+"""
+
+
+def test_refused_ptrace_is_one_clear_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, str(ROOT)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+    assert "refuses ptrace (Operation not permitted)" in done.stdout
