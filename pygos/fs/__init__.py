@@ -32,3 +32,5 @@ SYSCALL_MODULES: Final = (
     "pygos.fs.fs_struct",
     "pygos.fs.namespace",
 )
+#: Starting programs.
+SYSCALL_MODULES_EXEC: Final = ("pygos.fs.exec",)

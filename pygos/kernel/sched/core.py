@@ -117,6 +117,8 @@ class Sched:
         ready = handle_trap(task, trap)
         now = clock()
         account_cpu(task, start - task.last_run, now - start)
+        if ready and task.notify:
+            ready = exit_to_user(task, None)
         new_cpu = task.cpu
         if not ready or new_cpu is None:
             task.nvcsw += 1
