@@ -169,6 +169,8 @@ class Machine:
         CommandNotFound and CommandNotExecutable say that it could not be started. Processes
         that it leaves running are killed.
         """
+        from pygos.drivers.hoststream import BytesSink, BytesSource
+
         argv = _argv(args)
         environ = dict(self._env)
         self._set_env(environ, env)
@@ -176,18 +178,17 @@ class Machine:
         assert self._kernel is not None
         limit = None if timeout is None else config.parse_duration(timeout)
         where = os.fspath(cwd) if cwd is not None else self._workdir
-        data = input.encode() if isinstance(input, str) else bytes(input or b"")
-        with Capture(data) as files:
-            self._kernel.host["stdio"] = files.streams
-            start = perf_counter()
-            try:
-                status, expired = execute(self._kernel, argv, environ, where, limit)
-            finally:
-                self._kernel.host["stdio"] = (None, None, None)
-            duration = perf_counter() - start
-            out, err = files.output()
+        source = BytesSource(input.encode() if isinstance(input, str) else bytes(input or b""))
+        out, err = BytesSink(), BytesSink()
+        self._kernel.host["stdio"] = (source, out, err)
+        start = perf_counter()
+        try:
+            status, expired = execute(self._kernel, argv, environ, where, limit)
+        finally:
+            self._kernel.host["stdio"] = (None, None, None)
+        duration = perf_counter() - start
         words = tuple(os.fsdecode(word) for word in argv)
-        result = Result(words, status, out, err, duration)
+        result = Result(words, status, bytes(out.data), bytes(err.data), duration)
         if expired:
             raise TimeoutExpired(f"{words[0]}: killed after {timeout} s", result)
         if check and status:
@@ -218,39 +219,6 @@ class Machine:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-class Capture:
-    """Three anonymous files of the host's for one run: what it reads, what it writes."""
-
-    __slots__ = ("_fds", "streams")
-
-    def __init__(self, data: bytes) -> None:
-        from pygos.host.stdio import HostStream
-
-        names = ("pygos-stdin", "pygos-stdout", "pygos-stderr")
-        self._fds = [os.memfd_create(name) for name in names]
-        done = 0
-        while done < len(data):
-            done += os.pwrite(self._fds[0], data[done:], done)
-        self.streams = tuple(HostStream(fd) for fd in self._fds)
-
-    def output(self) -> tuple[bytes, bytes]:
-        """What was written to standard output and standard error."""
-        return _contents(self._fds[1]), _contents(self._fds[2])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for fd in self._fds:
-            os.close(fd)
-
-
-def _contents(fd: int) -> bytes:
-    with open(os.dup(fd), "rb") as file:
-        file.seek(0)
-        return file.read()
 
 
 def _argv(args: Sequence[Argument]) -> list[bytes]:

@@ -124,13 +124,13 @@ def default_command(root: str, user: config.User) -> tuple[str, ...]:
 def boot(settings: dict[str, Any]) -> Kernel:
     """A machine on this process' terminal and standard files."""
     from pygos.host import HostError
-    from pygos.host.stdio import HostStream, HostTerminal
+    from pygos.host.stdio import HostTerminal, standard_streams
     from pygos.init.main import BootConfig
     from pygos.init.main import boot as boot_kernel
 
     try:
-        stdio = (HostStream(0), HostStream(1), HostStream(2))
-        return boot_kernel(BootConfig(**settings, stdio=stdio, terminal=HostTerminal.find()))
+        stdio, terminal = standard_streams(), HostTerminal.find()
+        return boot_kernel(BootConfig(**settings, stdio=stdio, terminal=terminal))
     except HostError as error:
         raise PlatformUnavailable(str(error)) from error
 
