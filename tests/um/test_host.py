@@ -359,3 +359,12 @@ def test_refused_ptrace_is_one_clear_line() -> None:
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
     assert "refuses ptrace (Operation not permitted)" in done.stdout
+
+
+def test_program_with_its_own_sigchld_handler(guest: Guest) -> None:
+    caught = []
+    old = signal.signal(signal.SIGCHLD, lambda *_: caught.append(1))
+    cpu = guest.cpu(GETPID_LOOP)
+    for _ in range(200):
+        assert guest.trap(cpu).kind is TrapKind.SYSCALL
+    signal.signal(signal.SIGCHLD, old)

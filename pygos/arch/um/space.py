@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pygos.arch.um.ptrace_platform import UmPtrace
 
 #: System call number in the upper half of an entry's third word.
+# Added to a Prot with +, as | of an IntFlag is slow.
 _MMAP: Final = 9 << 32
 _MPROTECT: Final = 10 << 32
 _MUNMAP: Final = 11 << 32
@@ -53,7 +54,7 @@ class UmSpace:
             raise ValueError(f"pfn {pfn:#x}+{pages:#x}")
         offset = pfn << PAGE_SHIFT
         length = pages << PAGE_SHIFT
-        entries, end, op = self._entries, self._end, _MMAP | prot
+        entries, end, op = self._entries, self._end, _MMAP + prot
         if entries[1] == 0:
             end = 0
         elif (
@@ -74,7 +75,7 @@ class UmSpace:
 
     def protect(self, va: int, pages: int, prot: Prot) -> None:
         """Change the protection of pages that are all mapped."""
-        self._change(va, pages << PAGE_SHIFT, _MPROTECT | prot)
+        self._change(va, pages << PAGE_SHIFT, _MPROTECT + prot)
 
     def _change(self, va: int, length: int, op: int) -> None:
         entries, end = self._entries, self._end
