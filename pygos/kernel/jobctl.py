@@ -40,6 +40,8 @@ def do_signal_stop(task: Task, signo: int) -> None:
 def stop_here(task: Task) -> None:
     """The calling thread takes part in a group stop: it stops now."""
     task.state = TaskState.STOPPED
+    if task.trace is not None:
+        task.trace.stopped(task, task.group.stop_code)
     check_group_stop(task.group, None)
 
 

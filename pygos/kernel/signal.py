@@ -144,6 +144,8 @@ def get_signal(task: Task) -> tuple[SigInfo, SigAction] | None:
             return None
         signo = info.signo
         action = task.sighand.action[signo]
+        if task.trace is not None:
+            task.trace.signal(task, info)
         if action.handler == SIG_IGN:
             continue
         if action.handler != SIG_DFL:

@@ -178,6 +178,16 @@ def _collect(machine: Machine, pending: SigPending, signo: int) -> SigInfo:
     return found
 
 
+def unqueue_info(pending: SigPending, info: SigInfo) -> None:
+    """Take one queued info back, if it is still there."""
+    for index, queued in enumerate(pending.queue):
+        if queued is info:
+            del pending.queue[index]
+            if not any(other.signo == info.signo for other in pending.queue):
+                pending.mask &= ~(1 << (info.signo - 1))
+            return
+
+
 def dequeue_signal(task: Task, blocked: int) -> SigInfo | None:
     """Take the next signal that isn't in `blocked`: the task's own first, then the group's.
 

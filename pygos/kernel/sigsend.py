@@ -111,6 +111,8 @@ def send_sig_info(task: Task, info: SigInfo, group: bool, force: bool = False) -
     """
     signo = info.signo
     if not prepare_signal(task, signo, force):
+        if task.trace is not None and not task.group.group_exit:
+            task.trace.sent(task, info)
         return True
     pending = task.group.shared_pending if group else task.pending
     bit = 1 << (signo - 1)
@@ -125,6 +127,8 @@ def send_sig_info(task: Task, info: SigInfo, group: bool, force: bool = False) -
     if task.group.poll_queue.waiters:
         task.group.poll_queue.wake_all(_POLLIN)
     complete_signal(task, signo, group)
+    if task.trace is not None and task.group.group_exit and signo != SIGKILL:
+        task.trace.sent(task, info)
     return True
 
 

@@ -19,8 +19,8 @@ from pygos.include.uapi.version import (
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
-#: As /proc/version shows it: a fixed date, so that builds and runs can be repeated.
-UTS_VERSION: Final = "#1 SMP PREEMPT_DYNAMIC"
+#: No date: two machines of one release say the same.
+UTS_VERSION: Final = "#1 SMP"
 UTS_MACHINE: Final = "x86_64"
 
 

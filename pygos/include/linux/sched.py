@@ -128,6 +128,7 @@ class SignalStruct:
         "leader",
         "maj_flt",
         "maxrss",
+        "membarrier",
         "min_flt",
         "nivcsw",
         "nvcsw",
@@ -195,6 +196,8 @@ class SignalStruct:
         self.real_timer: Any = None
         self.posix_timers: dict[int, Any] = {}
         self.oom_score_adj = 0
+        #: Registered MEMBARRIER_CMD_REGISTER_* bits.
+        self.membarrier = 0
 
 
 @dataclass(slots=True)
@@ -250,6 +253,7 @@ class Task:
         "io_syscw",
         "io_wchar",
         "io_write",
+        "ioprio",
         "keep_caps",
         "last_run",
         "machine",
@@ -370,6 +374,8 @@ class Task:
         self.nice = 0
         self.policy = 0
         self.rt_priority = 0
+        #: ioprio_set(2)'s value; class 0: follows the nice value.
+        self.ioprio = 0
         self.cpus_allowed = 0
         # -- exit
         self.exit_code = 0

@@ -84,7 +84,7 @@ def group_clock(group: SignalStruct, which: int) -> int:
 class CpuTimers:
     """Timers of one thread group: interval timers and timers on CPU clocks."""
 
-    __slots__ = ("itimer", "queues", "real")
+    __slots__ = ("itimer", "next_posix_id", "queues", "real")
 
     def __init__(self) -> None:
         #: (thread, or None for the process; CPUCLOCK_VIRT or _PROF) -> timers in its ns.
@@ -92,6 +92,8 @@ class CpuTimers:
         #: ITIMER_REAL; ITIMER_VIRTUAL and ITIMER_PROF by number (kernel/time/itimer.py).
         self.real: RealTimer | None = None
         self.itimer: dict[int, CpuItimer] = {}
+        #: Where timer_create(2) begins to look for a free number.
+        self.next_posix_id = 0
 
     def add(self, thread: Task | None, which: int, expires: int, target: TimerTarget) -> Timer:
         """Arm a timer on a CPU clock; cancel() disarms it."""
