@@ -31,6 +31,12 @@ SYSCALL_MODULES: Final = (
     "pygos.fs.statfs",
     "pygos.fs.fs_struct",
     "pygos.fs.namespace",
+    "pygos.fs.fcntl",
+    "pygos.fs.ioctl",
+    "pygos.fs.locks",
+    "pygos.fs.xattr",
+    "pygos.fs.sync",
+    "pygos.fs.sendfile",
 )
 #: Starting programs.
 SYSCALL_MODULES_EXEC: Final = ("pygos.fs.exec",)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EBUSY, ENXIO
 from pygos.include.linux.fs import (
+    FILE_DEFAULT_OPS,
     S_IFBLK,
     S_IFCHR,
     S_IFIFO,
@@ -20,6 +21,7 @@ from pygos.include.linux.fs import (
     FileOperations,
     Inode,
 )
+from pygos.include.uapi.fcntl import O_NOCTTY
 from pygos.include.uapi.kdev_t import major as major_of
 from pygos.include.uapi.kdev_t import minor as minor_of
 
@@ -73,6 +75,7 @@ class ChrdevFileOperations(FileOperations):
             raise ENXIO
         file.f_op = fops
         fops.open(task, inode, file)
+        file.f_flags &= ~O_NOCTTY  # only the open wants to know
 
 
 class NoSuchDevice(FileOperations):
@@ -98,6 +101,12 @@ def special_fops(mode: int) -> FileOperations:
 
         return PIPE_FOPS
     return NO_OPEN_FOPS
+
+
+def open_fops(inode: Inode) -> FileOperations:
+    """The operations that open a special inode: its own, or those of its kind."""
+    fops = inode.i_fop
+    return fops if fops is not FILE_DEFAULT_OPS else special_fops(inode.i_mode)
 
 
 def init_special_inode(inode: Inode, mode: int, rdev: int) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.fs.attr import do_truncate
-from pygos.fs.char_dev import special_fops
+from pygos.fs.char_dev import open_fops
 from pygos.fs.file_table import (
     alloc_fd,
     alloc_file,
@@ -49,6 +49,7 @@ from pygos.include.linux.fs import (
     ATTR_MTIME,
     ATTR_OPEN,
     FILE_DEFAULT_OPS,
+    FMODE_CREATED,
     FMODE_LSEEK,
     FMODE_PATH,
     FMODE_PREAD,
@@ -179,7 +180,7 @@ def _resume_open(task: Task) -> File | None:
     inode = file.f_inode
     inode.i_sb.machine.nr_files += 1
     inode.i_count += 1
-    file.f_op = special_fops(inode.i_mode)
+    file.f_op = open_fops(inode)
     return _do_open(task, file)
 
 
@@ -198,7 +199,9 @@ def dentry_open(task: Task, path: Path, flags: int) -> File:
     elif kind == S_IFSOCK:
         raise ENXIO
     else:
-        file = alloc_file(path, inode, kept, mode, task.cred, special_fops(inode.i_mode))
+        if kind == S_IFCHR:
+            kept |= flags & O_NOCTTY  # terminals want to know; fs/char_dev.py clears it
+        file = alloc_file(path, inode, kept, mode, task.cred, open_fops(inode))
         if kind not in (S_IFCHR, S_IFBLK):
             file.f_mode &= ~_POSITIONED
     return _do_open(task, file)
@@ -230,6 +233,8 @@ def _finish_open(task: Task, path: Path, flags: int, created: bool) -> File:
             mnt_want_write(path.mnt)
     may_open(task, path, acc_mode, flags)
     file = dentry_open(task, path, flags)
+    if created:
+        file.f_mode |= FMODE_CREATED
     if truncate:
         try:
             do_truncate(task, path.dentry, 0, ATTR_MTIME | ATTR_CTIME | ATTR_OPEN)

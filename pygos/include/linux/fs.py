@@ -45,6 +45,7 @@ FMODE_PWRITE = 0x10
 FMODE_EXEC = 0x20
 FMODE_STREAM = 0x40  # no file position (pipes, sockets, ttys)
 FMODE_PATH = 0x80  # O_PATH
+FMODE_CREATED = 0x100  # this open made the file
 
 #: i_flags of an inode, kernel internal (include/linux/fs.h).
 S_NOATIME = 0x2
@@ -520,7 +521,7 @@ class File:
 
     __slots__ = (
         "f_count", "f_cred", "f_ep", "f_flags", "f_inode", "f_mode", "f_op", "f_owner",
-        "f_path", "f_pos", "f_ra", "private_data",
+        "f_path", "f_pos", "f_ra", "f_sig", "private_data",
     )
 
     def __init__(self, path: Path, inode: Inode, flags: int, mode: int, cred: Cred) -> None:
@@ -535,6 +536,8 @@ class File:
         self.f_count = 1
         #: F_SETOWN's pid (negative: a group).
         self.f_owner = 0
+        #: F_SETSIG's signal; 0: SIGIO.
+        self.f_sig = 0
         #: epoll items that watch it; made at the first EPOLL_CTL_ADD.
         self.f_ep: dict[Any, None] | None = None
         #: Read-ahead: the page index where the last read ended.
