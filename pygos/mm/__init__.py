@@ -10,3 +10,20 @@ Nothing here knows of files beyond the types in ``include/linux/fs.py``; what th
 must do (drop a file reference, kill a task) goes through ``mm/hooks.py``, filled in at boot.
 Everybody above may call in; system calls are in the modules named after them.
 """
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Modules with system call handlers.
+SYSCALL_MODULES: Final = (
+    "pygos.mm.mmap",
+    "pygos.mm.mprotect",
+    "pygos.mm.mremap",
+    "pygos.mm.madvise",
+    "pygos.mm.msync",
+    "pygos.mm.mincore",
+    "pygos.mm.mlock",
+    "pygos.mm.readahead",
+    "pygos.mm.process_vm_access",
+)

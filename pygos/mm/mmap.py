@@ -19,9 +19,7 @@ from pygos.include.errno import (
     Errno,
 )
 from pygos.include.linux.fs import FMODE_PATH, FMODE_READ, FMODE_WRITE
-from pygos.include.linux.mm import (
-    VM_LOCKONFAULT,
-)
+from pygos.include.linux.mm import VM_LOCKONFAULT
 from pygos.include.linux.mm_types import (
     VM_ACCOUNT,
     VM_EXEC,
@@ -145,7 +143,9 @@ def do_mmap(
     if flags & mman.MAP_NORESERVE and mm.machine.sysctl.get("vm.overcommit_memory", 0) != 2:
         vm_flags |= VM_NORESERVE
     vma = mmap_region(mm, file, addr, length, vm_flags, pgoff)
-    if (vm_flags & VM_LOCKED and not vm_flags & VM_LOCKONFAULT) or flags & (mman.MAP_POPULATE | mman.MAP_NONBLOCK) == mman.MAP_POPULATE:
+    if vm_flags & (VM_LOCKED | VM_LOCKONFAULT) == VM_LOCKED or (
+        flags & (mman.MAP_POPULATE | mman.MAP_NONBLOCK) == mman.MAP_POPULATE
+    ):
         mm_populate(mm, addr, addr + length)
     elif vm_flags & VM_EXEC and vma.mapping is not None:
         premap_text(mm, vma)
@@ -223,9 +223,7 @@ def may_expand_vm(mm: Mm, vm_flags: int, pages: int) -> bool:
     """RLIMIT_AS and RLIMIT_DATA for `pages` more."""
     if (mm.total_vm + pages) << 12 > rlimit(mm, RLIMIT_AS):
         return False
-    if is_data(vm_flags) and (mm.data_vm + pages) << 12 > rlimit(mm, RLIMIT_DATA):
-        return False
-    return True
+    return not is_data(vm_flags) or (mm.data_vm + pages) << 12 <= rlimit(mm, RLIMIT_DATA)
 
 
 def accountable(vm_flags: int) -> bool:

@@ -39,11 +39,8 @@ def oom_badness(task: Task, total: int) -> int:
 
 def _users(machine: Machine) -> list[Task]:
     """One live task with memory of each process, but init."""
-    found = []
-    for task in machine.pids.tasks.values():
-        if task.tgid != 1 and task.mm is not None and task.alive and task.group.leader is not None:
-            found.append(task)
-    return found
+    tasks = machine.pids.tasks.values()
+    return [task for task in tasks if task.tgid != 1 and task.mm is not None and task.alive]
 
 
 def _kill(machine: Machine, mm: Mm) -> None:

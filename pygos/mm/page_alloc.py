@@ -81,10 +81,10 @@ class Zone:
     """All of the machine's frames."""
 
     __slots__ = (
-        "active_mapping", "block_type", "current", "free_area", "free_order", "freed_used", "high_wmark",
-        "low_wmark", "lru", "mem", "min_wmark", "nr_file", "nr_free", "nr_shmem", "oom", "pages",
-        "pcp", "ram", "reclaiming", "refcount", "shrinkers", "used",
-    )
+        "active_mapping", "block_type", "current", "free_area", "free_order", "freed_used",
+        "high_wmark", "low_wmark", "lru", "mem", "min_wmark", "nr_file", "nr_free", "nr_shmem",
+        "oom", "pages", "pcp", "ram", "reclaiming", "refcount", "shrinkers", "used",
+    )  # fmt: skip
 
     def __init__(self, ram: Ram) -> None:
         pages = ram.pages

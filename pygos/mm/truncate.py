@@ -115,8 +115,15 @@ def truncate_pagecache_range(mapping: Mapping, start: int, end: int) -> None:
 
 def invalidate_mapping(mapping: Mapping) -> None:
     """The store changed under us: forget all clean pages, also mapped ones."""
-    unmap_mapping_range(mapping, 0, _END, even_cows=False)
-    _remove_pages(mapping, [index for index in mapping.pages if index not in mapping.dirty])
+    invalidate_range(mapping, 0, _END)
+
+
+def invalidate_range(mapping: Mapping, first: int, end: int) -> None:
+    """Forget the clean pages in [first, end), also mapped ones."""
+    gone = [index for index in _indices(mapping, first, end) if index not in mapping.dirty]
+    if gone:
+        unmap_mapping_range(mapping, min(gone), max(gone) + 1, even_cows=False)
+        _remove_pages(mapping, gone)
 
 
 def drop_mapping(mapping: Mapping) -> None:
