@@ -43,7 +43,7 @@ lint: $(DEV_STAMP) ## ruff, mypy --strict, the layer law, licence tags
 	$(BIN)/python scripts/spdxcheck.py
 
 bench: $(RUN_STAMP) ## micro and macro work natively and under pygos: table, JSON, README
-	$(BIN)/python bench/run.py --update-readme
+	$(BIN)/python -P bench/run.py --update-readme $(BENCHOPTS)
 
 htmldocs: $(DEV_STAMP) ## the documentation, into Documentation/_build/html
 	$(BIN)/python -m sphinx -b html $(SPHINXOPTS) Documentation Documentation/_build/html
