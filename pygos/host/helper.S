@@ -18,7 +18,7 @@
         .equ PID,      224
         .equ WHO,      232              # whom to wait for: PID, or minus the process group
         .equ STATUS,   240              # u32, wait status
-        .equ COUNT,    248              # system calls since the last look
+        .equ COUNT,    248              # stops so far
         .equ BATCH,    256              # address of the registers that run a list
         .equ WPID,     264              # who stopped instead, for run() = OTHER
         .equ INFO,     272              # siginfo (128 bytes) or ptrace_syscall_info
@@ -83,10 +83,10 @@ do_fetch:
         call    do_ptrace
         test    rax, rax
         js      9f
+        inc     qword ptr [rbx + COUNT]
         mov     eax, [rbx + STATUS]
         cmp     eax, 0x857f             # SIGTRAP|0x80: a system call (TRACESYSGOOD)
         jne     2f
-        inc     qword ptr [rbx + COUNT]
         # The `syscall` instruction leaves rip in rcx and the flags in r11; int 0x80 and
         # sysenter don't. A forged pair only makes int 0x80 mean what `syscall` means.
         cmp     dword ptr [rbx + R_CS], 0x33

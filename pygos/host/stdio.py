@@ -125,6 +125,16 @@ class HostStream:
         except OSError as error:
             raise _errno(error) from None
 
+    def pending(self) -> int:
+        """How many bytes a read would find now, 0 if that can't be told (FIONREAD)."""
+        try:
+            if self.seekable():
+                return max(os.fstat(self._fd).st_size - os.lseek(self._fd, 0, os.SEEK_CUR), 0)
+            count: int = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, b"\0" * 4))[0]
+        except OSError:
+            return 0
+        return count
+
     def seek(self, offset: int, whence: int) -> int:
         """Move the position of a regular file, which the host's processes share. ESPIPE."""
         try:

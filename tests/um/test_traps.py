@@ -266,3 +266,57 @@ def test_registers_of_a_new_cpu_are_zero(guest: Guest) -> None:
     nonzero = {i for i, value in enumerate(cpu.regs) if value}
     assert nonzero == {RIP, CS, EFLAGS, CS + 3}
     assert cpu.regs[RCX] == cpu.regs[R11] == cpu.regs[RSI] == 0
+
+
+def test_t_ent_03_sysenter_never_makes_a_call(guest: Guest) -> None:
+    cpu = guest.cpu("b814000000 0f34")
+    trap = guest.trap(cpu)
+    assert trap.kind in (TrapKind.EXCEPTION, TrapKind.FAULT, TrapKind.BAD_SYSCALL)
+
+
+def test_t_ent_03_far_jump_to_32_bit_code(guest: Guest) -> None:
+    # push 0x23; push CODE+16; lretq; ...; at 16: mov eax,20; int 0x80
+    cpu = guest.cpu("6a23 6810004000 48cb 90909090909090 b814000000 cd80")
+    cpu.space.map(DATA, 9, 1, RW)
+    cpu.regs[RSP] = DATA + 0x800
+    assert guest.trap(cpu).kind is TrapKind.BAD_SYSCALL
+    assert cpu.regs[CS] == 0x23
+
+
+def test_t_ent_09_segment_bases_are_the_guests_own(guest: Guest) -> None:
+    # mov rbx,0x1234; wrgsbase rbx; wrfsbase rbx; syscall
+    cpu = guest.cpu("48c7c334120000 f3480faedb f3480faed3 0f05")
+    if guest.trap(cpu).kind is TrapKind.EXCEPTION:
+        pytest.skip("no FSGSBASE")
+    assert (cpu.regs[FS_BASE], cpu.regs[FS_BASE + 1]) == (0x1234, 0x1234)
+
+
+def test_t_esc_06_jump_into_the_stub_gains_nothing(guest: Guest) -> None:
+    """The batch routine, called by a guest with a list of its own, makes no native call."""
+    from pygos.arch.x86.regs import R15
+    from pygos.host.machine_code import STUB_BATCH
+    from pygos.host.stub import STUB_CODE
+
+    cpu = guest.cpu(SPIN)
+    cpu.space.map(DATA, 9, 1, RW)
+    guest.ram.mem64[9 * 512 : 9 * 512 + 4] = memoryview(
+        b"".join(n.to_bytes(8, "little") for n in (0x10000, 4096, 9 << 32 | 3, 0))
+    ).cast("Q")
+    cpu.regs[RIP] = STUB_CODE + STUB_BATCH
+    cpu.regs[R15] = DATA
+    assert guest.trap(cpu).kind is TrapKind.SYSCALL
+    assert cpu.regs[ORIG_RAX] == 9
+    cpu.regs[RAX] = 0
+    trap = guest.trap(cpu)  # the int3 at the end of the list is the guest's own
+    assert (trap.kind, trap.signo) == (TrapKind.EXCEPTION, SIGTRAP)
+
+
+def test_t_esc_07_list_page_is_read_only_and_empty(guest: Guest) -> None:
+    from pygos.host.stub import STUB_LIST
+
+    cpu = guest.cpu("488b07 0f05 880f")  # mov rax,[rdi]; syscall; mov [rdi],cl
+    cpu.regs[RDI] = STUB_LIST
+    assert guest.trap(cpu).kind is TrapKind.SYSCALL
+    assert cpu.regs[ORIG_RAX] == 0
+    trap = guest.trap(cpu)
+    assert (trap.kind, trap.addr, trap.access) == (TrapKind.FAULT, STUB_LIST, Access.WRITE)

@@ -5,8 +5,8 @@ Waking a process on another CPU costs tens of microseconds, on the same one two.
 kernel thread and its stubs share one CPU, `home`: at boot the one the thread happens to
 be on. Two departures from that:
 
-- A stub that computes (whole time slices with few system calls) gains nothing from
-  sharing: it may run on the other CPUs, until it makes system calls often again.
+- A stub that computes (whole time slices with few system calls and faults) gains nothing from
+  sharing: it may run on the other CPUs, until it stops often again.
 - If others crowd the home CPU and another one idles, the whole machine moves there. The
   host's scheduler can't do that for pinned threads.
 """
@@ -23,7 +23,7 @@ from pygos.host import libc
 from pygos.host.code import COUNT
 
 _NR_GETCPU = 309
-#: Fewer system calls in a time slice of 10 ms: the stub computes.
+#: No more stops than this in a time slice of 10 ms: the stub computes.
 _FEW = 50
 #: More since it left home: it does not any more.
 _MANY = 200
@@ -58,21 +58,24 @@ class Affinity:
         if self._others:
             self._place(0, {home})
 
-    def tick(self, cpu: UmCpu, others: bool) -> bool:
-        """A stub has used up a slice. `others`: more guests run or want to. True if home
-        moved: then bring() the stubs."""
+    def tick(self, cpu: UmCpu, others: list[UmCpu]) -> bool:
+        """A stub has used up a slice. `others`: CPUs that run or want to as well. True if
+        home moved: then bring() the stubs."""
         if not self._others:
             return False
         count = int(cpu.block[COUNT])
-        few = count - cpu.last_count < (_FEW if others else 1)
+        few = count - cpu.last_count <= (_FEW if others else 1)  # this tick is one
         cpu.last_count = count
         if few and not cpu.stub.away:
-            # Alone it may stay where it is; the host moves it if that CPU is crowded.
-            cpu.stub.away = self._place(cpu.pid, self._others if others else self._mask)
+            # Alone, or if the other host CPUs have enough to do, it may stay where it is:
+            # the host balances.
+            away = sum(other.stub.away for other in others)
+            spread = others and away < len(self._others)
+            cpu.stub.away = self._place(cpu.pid, self._others if spread else self._mask)
         return monotonic_ns() - self._looked > _LOOK_NS and self.look()
 
     def trap(self, cpu: UmCpu) -> None:
-        """A system call of a stub that is away."""
+        """A system call or fault of a stub that is away."""
         if int(cpu.block[COUNT]) - cpu.last_count > _MANY:
             self.go_home(cpu.stub)
 

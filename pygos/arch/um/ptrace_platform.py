@@ -297,11 +297,13 @@ class UmPtrace:
             return None
         elif cpu.trap.kind is TrapKind.TICK:
             self._tick(cpu)
+        elif cpu.stub.away:
+            self.affinity.trap(cpu)
         return cpu.trapped
 
     def _tick(self, cpu: UmCpu) -> None:
         """A time slice ended: is everyone on the right host CPU?"""
-        if self.affinity.tick(cpu, bool(self.running or self.pending)):
+        if self.affinity.tick(cpu, [*self.running.values(), *self.pending]):
             self._move_home()
 
     def _move_home(self) -> None:
