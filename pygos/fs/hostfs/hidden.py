@@ -160,8 +160,8 @@ def default_secrets(files: Files, more: Iterable[str] = ()) -> Secrets:
     secrets = Secrets()
     paths = [_names(path.encode()) for path in (*SYSTEM_SECRETS, *more)]
     homes = [[b"root"], [b"home", b"*"]]
-    for home in home_directories(files):
-        names = _names(home)
+    for text in home_directories(files):
+        names = _names(text)
         if names not in homes and names not in _NO_HOMES:
             homes.append(names)
     for names in paths:
