@@ -172,13 +172,14 @@ class HostTerminal:
     by the main thread; elsewhere there are no notices of a new window size.
     """
 
-    __slots__ = ("_eventfd", "_fd", "_handlers", "_raw", "_saved")
+    __slots__ = ("_eventfd", "_fd", "_handlers", "_pid", "_raw", "_saved")
 
     def __init__(self, fd: int = 0) -> None:
         """ENOTTY if `fd` is no terminal."""
         if not os.isatty(fd):
             raise ENOTTY
         self._fd = fd
+        self._pid = os.getpid()
         self._saved: list[Any] | None = None
         self._raw: list[Any] = []
         self._handlers: dict[int, Any] = {}
@@ -209,7 +210,7 @@ class HostTerminal:
 
     def exit(self) -> None:
         """The mode that was before."""
-        if self._saved is None:
+        if self._saved is None or os.getpid() != self._pid:  # a fork of us has no say
             return
         saved, self._saved = self._saved, None
         try:

@@ -368,3 +368,31 @@ def test_program_with_its_own_sigchld_handler(guest: Guest) -> None:
     for _ in range(200):
         assert guest.trap(cpu).kind is TrapKind.SYSCALL
     signal.signal(signal.SIGCHLD, old)
+
+
+def test_a_fork_of_the_program_does_not_end_the_machine(guest: Guest) -> None:
+    cpu = guest.cpu(GETPID_LOOP)
+    child = os.fork()
+    if child == 0:
+        guest.um.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert guest.trap(cpu).kind is TrapKind.SYSCALL
+
+
+def test_t_race_05_killed_stub_is_tolerated_everywhere(guest: Guest) -> None:
+    from pygos.include.errno import EAGAIN
+
+    cpu = guest.cpu(GETPID_LOOP)
+    guest.trap(cpu)
+    os.kill(cpu.pid, signal.SIGKILL)
+    cpu.set_fpu(cpu.get_fpu())
+    cpu.space.unmap(CODE, 1)
+    cpu.space.sync()
+    with pytest.raises(EAGAIN):
+        cpu.space.clone(cpu)
+    with pytest.raises(EAGAIN):
+        cpu.space.new_cpu()
+    assert guest.trap(cpu).kind is TrapKind.DEAD
+    cpu.release()
+    cpu.space.destroy()

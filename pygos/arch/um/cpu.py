@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from pygos.arch.x86.regs import NREGS
-from pygos.host.code import BATCH, BLOCK_SIZE, COUNT, LIST, PID, STATUS, WHO
+from pygos.host.code import BATCH, BLOCK_SIZE, COUNT, LIST, PID, WHO
 from pygos.include.linux.platform import Trap, TrapKind
 
 if TYPE_CHECKING:
@@ -82,19 +82,22 @@ class UmCpu:
             os.kill(self.pid, signal.SIGURG)
 
     def get_fpu(self) -> bytes:
-        """The XSAVE image."""
-        return self.platform.zygote.get_xstate(self.pid)
+        """The XSAVE image. The initial one if the stub is dead, which the next stop tells."""
+        zygote = self.platform.zygote
+        try:
+            return zygote.get_xstate(self.pid)
+        except ProcessLookupError:
+            return zygote.initial_xstate
 
     def set_fpu(self, image: bytes | None) -> None:
-        """Load an XSAVE image, or the initial state."""
+        """Load an XSAVE image, or the initial state. ValueError if it is malformed."""
         zygote = self.platform.zygote
-        zygote.set_xstate(self.pid, zygote.initial_xstate if image is None else image)
+        try:
+            zygote.set_xstate(self.pid, zygote.initial_xstate if image is None else image)
+        except ProcessLookupError:
+            pass
 
     def release(self) -> None:
         """The thread is gone."""
         self.platform.forget(self)
         self.space.put_stub(self)
-
-    def status(self) -> int:
-        """The wait status of the last stop."""
-        return int(self.block[STATUS]) & 0xFFFFFFFF

@@ -66,6 +66,7 @@ class UmPtrace:
         self._pool: list[tuple[Stub, tuple[int, int, memoryview]]] = []
         self._told = False
         self._closed = False
+        self._pid = os.getpid()
         #: False: nothing but one pending CPU can produce an event.
         self._busy = False
         self._init_memory()
@@ -143,7 +144,7 @@ class UmPtrace:
 
     @staticmethod
     def _no_process(error: OSError) -> Exception:
-        if error.errno in (_EAGAIN, _ENOMEM):
+        if error.errno in (_EAGAIN, _ENOMEM, _ESRCH):  # ESRCH: the host killed the parent
             return EAGAIN()
         return HostError(f"cannot clone a stub process: {error}")
 
@@ -458,8 +459,8 @@ class UmPtrace:
         self._set_busy()
 
     def close(self) -> None:
-        """Kill and reap all stubs."""
-        if self._closed:
+        """Kill and reap all stubs. Nothing in a process that forked off the one they belong to."""
+        if self._closed or os.getpid() != self._pid:
             return
         self._closed = True
         try:
