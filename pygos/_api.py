@@ -56,23 +56,32 @@ class Result:
 class Machine:
     """A Linux machine of its own, for unmodified programs.
 
-    All options are keywords and checked at once (ConfigError):
+    All options are keywords and are checked at once (ConfigError). PlatformUnavailable comes
+    from the first run, or ``boot()``, if the host can't carry a machine.
 
-    memory     size of RAM: bytes or docker's spelling (``"512m"``); the host gives it page by
-               page as it is used
-    cpus       how many guest threads run at once; None: as many as this process may
-    root       ``"host"``: the host's files, copy-on-write (the host never sees a change);
-               or a directory to be the root instead, just as protected
-    hostname   what ``uname -n`` says
-    env        variables to set for all runs, over the scrubbed environment; None removes one
-    volumes    ``"HOST:GUEST[:ro]"``: host directories to see at other places
-    user       ``"NAME|UID[:GROUP|GID]"``; None: the user of this process (root of its own: 0)
-    workdir    where programs start; None: this process' directory, or ``/``
-    seed       for reproducible random numbers inside; None: the host's entropy
-    strace     a text file that gets a line for every system call
-
-    PlatformUnavailable is raised by the first run (or ``boot()``) if the host can't carry a
-    machine.
+    ``memory``
+        Size of RAM: bytes, or docker's spelling (``"512m"``). The host gives it page by page as
+        it is used.
+    ``cpus``
+        How many guest threads run at once; None: as many as this process may.
+    ``root``
+        ``"host"``: the host's files, copy-on-write, so that the host never sees a change; or a
+        directory to be the root instead, just as protected.
+    ``hostname``
+        What ``uname -n`` says.
+    ``env``
+        Variables to set for all runs, over the scrubbed environment; None removes one.
+    ``volumes``
+        ``"HOST:GUEST[:ro]"``: host directories to see at other places. Writes to them stay in
+        the machine.
+    ``user``
+        ``"NAME|UID[:GROUP|GID]"``; None: the user of this process, in a root of its own 0.
+    ``workdir``
+        Where programs start; None: this process' directory, in a root of its own ``/``.
+    ``seed``
+        For reproducible random numbers inside; None: the host's entropy.
+    ``strace``
+        A text file that gets a line for every system call.
     """
 
     def __init__(
@@ -159,12 +168,18 @@ class Machine:
     ) -> Result:
         """Run a program to its end and return what it left behind.
 
-        args     the program, looked up in the machine's PATH, and its arguments
-        input    what it reads from standard input; None: nothing
-        env      variables to set (or with None to remove) for this run
-        cwd      where it starts
-        timeout  seconds, after which it is killed and TimeoutExpired raised
-        check    raise CommandFailed unless it exits with status 0
+        ``args``
+            The program, looked up in the machine's PATH, and its arguments.
+        ``input``
+            What it reads from standard input; None: nothing.
+        ``env``
+            Variables to set, or with None to remove, for this run.
+        ``cwd``
+            Where it starts.
+        ``timeout``
+            Seconds, after which it is killed and TimeoutExpired raised.
+        ``check``
+            Raise CommandFailed unless it exits with status 0.
 
         CommandNotFound and CommandNotExecutable say that it could not be started. Processes
         that it leaves running are killed.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layer law of the house is checked, and the check bites."""
+"""The layer law of the house is checked, and the check bites (T-CONF-04)."""
 
 from __future__ import annotations
 
