@@ -26,7 +26,11 @@ def init_drivers(machine: Machine) -> None:
     from pygos.drivers.char.kmsg import init_kmsg
     from pygos.drivers.char.mem import init_mem
     from pygos.drivers.char.random import init_random
+    from pygos.drivers.tty.console import init_console
+    from pygos.drivers.tty.pty import init_pty
 
     init_mem(machine)
     init_random(machine)
     init_kmsg(machine)
+    init_console(machine)
+    init_pty(machine)
