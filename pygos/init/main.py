@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from pygos.arch.um.ptrace_platform import UmPtrace
 from pygos.drivers.hoststream import open_std_files
+from pygos.drivers.tty.jobctl import disassociate_ctty
 from pygos.drivers import init_drivers
 from pygos.fs.binfmt_elf import ElfFormat
 from pygos.fs.binfmt_script import ScriptFormat
 from pygos.fs.exec import run_program
 from pygos.fs.file_table import fput
-from pygos.fs.setup import init_file_systems
+from pygos.fs.setup import VfsHooks, init_file_systems, mount_volume
 from pygos.host.clock import HostClock
 from pygos.host.cpu import hwcaps
 from pygos.host.entropy import HostEntropy, SeededEntropy
@@ -81,6 +82,17 @@ class BootConfig:
     hidden: tuple[str, ...] = field(default=())
 
 
+class KernelHooks(VfsHooks):
+    """FsHooks with the drivers' part."""
+
+    __slots__ = ()
+
+    def task_exit(self, task: Task) -> None:
+        """See FsHooks: a session leader gives its terminal up."""
+        if task.group.session_leader:
+            disassociate_ctty(task)
+
+
 def boot(config: BootConfig) -> Machine:
     """Make a machine. HostError with one clear line if the host can't carry it."""
     machine = Machine()
@@ -130,10 +142,12 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
     machine.host["files"] = HostFiles(directory)
     machine.host["stdio"] = config.stdio
     machine.host["terminal"] = config.terminal
+    machine.fs_hooks = KernelHooks()
     root = init_file_systems(machine, idle)
     idle.fs = FsStruct(root, root)
     idle.nsproxy = new_nsproxy(machine)
     init_drivers(machine)
+    _mount_volumes(machine, config, idle)
     init = new_kernel_task(machine, 1, b"init", idle)
     init.files = FilesStruct()
     init.cpus_allowed = idle.cpus_allowed
@@ -141,6 +155,13 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
     machine.pids.last = 1
     init.group.pgrp = init.group.session = 1
     attach_pid(machine.pids, init)
+
+
+def _mount_volumes(machine: Machine, config: BootConfig, task: Task) -> None:
+    for number, (directory, place, read_only) in enumerate(config.volumes):
+        name = f"volume{number}"
+        machine.host[name] = HostFiles(directory)
+        mount_volume(task, name, place.encode("utf-8", "surrogateescape"), read_only)
 
 
 def user_cred(config: BootConfig) -> Cred:
@@ -166,7 +187,10 @@ def run_init(
     """
     task = _spawn(machine, cwd)
     try:
-        run_program(task, _find_program(task, argv[0], envp), argv, envp)
+        program = _find_program(task, argv[0], envp)
+        run_program(task, program, argv, envp)
+        if task.trace is not None:
+            task.trace.started(task, program, argv, envp)
     except BaseException:
         do_exit(task, 0)
         raise
@@ -271,9 +295,9 @@ def shutdown(machine: Machine) -> None:
         kill_all(machine)
         for file in tuple(machine.init_task.files.fd.values()):
             fput(file)
-    files = machine.host.get("files")
-    if files is not None:
-        files.close_all()
+    for service in machine.host.values():
+        if isinstance(service, HostFiles):
+            service.close_all()
     if getattr(machine, "platform", None) is not None:
         machine.platform.close()
     machine.ram.close()

@@ -5,7 +5,7 @@ For each handler one plain Python function is compiled that takes the registers 
 calls it: ``decoder(task, regs) -> int | None``. Measured: 0.36 us a call, against 2.2 us for
 a chain of converter closures. Decoders are compiled at the first use of their call, so that
 booting costs nothing for the hundreds that a program never makes. The generated source is
-kept in ``decoder.__source__`` for tests and tracebacks.
+kept in ``decoder.__source__`` for tests and tracebacks, the handler in ``decoder.handler``.
 """
 
 from __future__ import annotations
@@ -149,6 +149,7 @@ def make_decoder(handler: Callable[..., Any], arg_regs: tuple[int, ...]) -> Deco
     exec(compile(source, f"<syscall {name}>", "exec"), scope)
     decoder: Decoder = scope[name]
     decoder.__source__ = source  # type: ignore[attr-defined]
+    decoder.handler = handler  # type: ignore[attr-defined]
     return decoder
 
 

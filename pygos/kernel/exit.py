@@ -70,6 +70,8 @@ def do_exit(task: Task, status: int) -> None:
         return
     machine = task.machine
     task.exit_code = status
+    if task.trace is not None:
+        task.trace.exited(task, status)
     exit_signals(task)
     machine.sched.forget(task)
     exit_mm(task)

@@ -58,7 +58,7 @@ class Symbols:
     def flags(self, value: int) -> str:
         """The names of the bits set, joined by "|"; unknown bits in hex, nothing as "0"."""
         whole = self.name(value)
-        if whole is not None:
+        if whole is not None and not (self.mask and value & ~self.mask):
             return whole
         found: list[tuple[int, str]] = []
         rest = value & ~self.mask
@@ -102,7 +102,7 @@ MSG: Final = Symbols("socket", "MSG_")
 OPEN: Final = Symbols("fcntl", "O_ FASYNC - O_ACCMODE O_PATH_FLAGS", 3)
 PIPE: Final = Symbols("fcntl", "O_CLOEXEC O_NONBLOCK O_DIRECT")
 POLL: Final = Symbols("poll", "POLL*")
-PRCTL: Final = Symbols("prctl", "PR_SET_ PR_GET_ PR_CAP* PR_SCHED_CORE PR_MCE_KILL PR_TASK*")
+PRCTL: Final = Symbols("prctl", "PR_GET_ PR_SET_ PR_CAP* PR_SCHED_CORE PR_MCE_KILL PR_TASK*")
 PROT: Final = Symbols("mman", "PROT_")
 PTRACE: Final = Symbols("ptrace", "PTRACE_ - PTRACE_O_MASK")
 REBOOT: Final = Symbols("reboot", "LINUX_REBOOT_CMD_")
