@@ -50,3 +50,13 @@ SYSCALL_MODULES_POLL: Final = (
     "pygos.fs.splice",
     "pygos.fs.timerfd",
 )
+#: Waiting for files, and files to wait for.
+SYSCALL_MODULES_POLL: Final = (
+    "pygos.fs.eventfd",
+    "pygos.fs.eventpoll",
+    "pygos.fs.pipe",
+    "pygos.fs.select",
+    "pygos.fs.signalfd",
+    "pygos.fs.splice",
+    "pygos.fs.timerfd",
+)
