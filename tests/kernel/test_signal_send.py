@@ -8,7 +8,7 @@ from struct import pack
 import pytest
 
 from pygos.arch.x86.regs import RAX, RIP
-from pygos.include.linux.sched import SigInfo, TaskState
+from pygos.include.linux.sched import SigInfo, Task, TaskState
 from pygos.kernel.signal import kill_pgrp, send_sig_info
 from tests.support.world import CODE, SA_RESTART, SEC, World, result, timespec, wait_status
 
@@ -18,9 +18,9 @@ SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTOU = 17, 18, 19, 20, 22
 SI_QUEUE, SI_TKILL, SI_USER = -1, -6, 0
 
 
-def block(world: World, task: object, mask: int) -> None:
-    addr = world.put(task, pack("<Q", mask), 0xE000)  # type: ignore[arg-type]
-    assert world.call(task, "rt_sigprocmask", 2, addr, 0, 8) == 0  # type: ignore[arg-type]
+def block(world: World, task: Task, mask: int) -> None:
+    addr = world.put(task, pack("<Q", mask), 0xE000)
+    assert world.call(task, "rt_sigprocmask", 2, addr, 0, 8) == 0
 
 
 def test_kill_runs_the_handler_with_pid_and_uid_of_the_sender(world: World) -> None:
