@@ -50,6 +50,8 @@ FILE_AROUND: Final = 64
 REUSE_AROUND: Final = 16
 COW_FILE_AROUND: Final = 8
 COW_ANON_AROUND: Final = 4
+#: So often in a row may the host stop for a page that it has.
+_UNKNOWN_LIMIT: Final = 8
 #: A private writable file mapping up to this many pages is copied at its first unknown touch.
 _EAGER_COW_PAGES: Final = 4096
 
@@ -109,7 +111,7 @@ def fault_page(mm: Mm, addr: int, access: Access, host: bool) -> None:
     elif access is _WRITE and not pte & PTE_WRITE:
         _write_fault(mm, vma, vpn, pte, host)
     elif host:
-        _host_fault(mm, vma, vpn, pte)
+        _host_fault(mm, vma, addr, access, pte)
 
 
 def window(vma: Vma, vpn: int, size: int) -> tuple[int, int]:
@@ -421,8 +423,27 @@ def _account_copies(mm: Mm, vma: Vma, first: int, count: int) -> None:
 # -- pages that are there but not (any more) in the host
 
 
-def _host_fault(mm: Mm, vma: Vma, vpn: int, pte: int) -> None:
+def _host_fault(mm: Mm, vma: Vma, addr: int, access: Access, pte: int) -> None:
     """Map what the kernel put into the page table, or what the host has lost."""
+    vpn = addr >> 12
     if pte & PTE_HOSTED:
+        if access is _UNKNOWN:
+            if vma.flags & VM_WRITE and not pte & PTE_WRITE:
+                _write_fault(mm, vma, vpn, pte, True)
+                return
+            _count_unknown(mm, addr)
         mm.pt[vpn] = pte & ~PTE_HOSTED
     map_present(mm, *window(vma, vpn, FILE_AROUND))
+
+
+def _count_unknown(mm: Mm, addr: int) -> None:
+    """The host has the page and still something isn't allowed, perhaps.
+
+    Another thread may just have faulted it in. If it comes back again and again, it is an
+    access that the area's protection forbids.
+    """
+    last, count = mm.unknown_fault
+    if last == addr and count >= _UNKNOWN_LIMIT:
+        mm.unknown_fault = (0, 0)
+        raise SegvFault(addr, SEGV_ACCERR)
+    mm.unknown_fault = (addr, count + 1 if last == addr else 1)

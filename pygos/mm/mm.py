@@ -32,7 +32,10 @@ _READ, _WRITE = Access.READ, Access.WRITE
 class Mm(MmBase):
     """An address space: VMAs, page table, accounting."""
 
-    __slots__ = ("__weakref__", "gap_hole", "gap_top", "mem", "oom_reaped", "ram", "zone")
+    __slots__ = (
+        "__weakref__", "gap_hole", "gap_top", "mem", "oom_reaped", "ram",
+        "unknown_fault", "zone",
+    )  # fmt: skip
 
     #: Physical memory and its allocator (the machine's).
     ram: Ram
@@ -65,6 +68,8 @@ class Mm(MmBase):
         self.dumpable = 1
         #: The OOM killer took its memory: only good for exiting.
         self.oom_reaped = False
+        #: (address, how often in a row): see mm/fault.py.
+        self.unknown_fault = (0, 0)
 
     # -- faulting pages in for the kernel
 

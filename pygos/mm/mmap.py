@@ -18,7 +18,7 @@ from pygos.include.errno import (
     EPERM,
     Errno,
 )
-from pygos.include.linux.fs import FMODE_PATH, FMODE_READ, FMODE_WRITE
+from pygos.include.linux.fs import FMODE_PATH, FMODE_READ, FMODE_WRITE, MNT_NOEXEC
 from pygos.include.linux.mm import VM_LOCKONFAULT
 from pygos.include.linux.mm_types import (
     VM_ACCOUNT,
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
 _CAP_IPC_LOCK: Final = 14
 _VM_MAY: Final = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
 _READ_IMPLIES_EXEC: Final = 0x0400000
-_MS_NOEXEC: Final = 8
 #: Flags that old kernels knew: MAP_SHARED ignores others.
 _LEGACY_MASK: Final = (
     mman.MAP_SHARED | mman.MAP_PRIVATE | mman.MAP_FIXED | mman.MAP_ANONYMOUS | mman.MAP_DENYWRITE
@@ -117,7 +116,7 @@ def do_mmap(
     if not length:
         raise EINVAL
     if prot & mman.PROT_READ and task.personality & _READ_IMPLIES_EXEC and not (
-        file is not None and file.f_path.mnt.mnt_flags & _MS_NOEXEC
+        file is not None and file.f_path.mnt.mnt_flags & MNT_NOEXEC
     ):
         prot |= mman.PROT_EXEC
     if flags & mman.MAP_FIXED_NOREPLACE:
@@ -185,7 +184,7 @@ def _file_flags(file: File, pgoff: int, length: int, flags: int, vm_flags: int) 
             vm_flags &= ~(VM_MAYWRITE | VM_SHARED)
     if not mode & FMODE_READ:
         raise EACCES
-    if file.f_path.mnt.mnt_flags & _MS_NOEXEC:
+    if file.f_path.mnt.mnt_flags & MNT_NOEXEC:
         if vm_flags & VM_EXEC:
             raise EPERM
         vm_flags &= ~VM_MAYEXEC

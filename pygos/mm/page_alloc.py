@@ -334,8 +334,10 @@ class Zone:
         if order > MAX_PAGE_ORDER:
             raise ENOMEM
         count = 1 << order
-        if self.nr_free - count < self.min_wmark and self._make_room(count) < count:
-            raise ENOMEM
+        if self.nr_free - count < self.min_wmark:
+            self.reclaim(self.high_wmark + count - self.nr_free, direct=True)
+            if self._make_room(count) < count:
+                raise ENOMEM
         pfn = self._take(order, mt)
         if pfn < 0:
             self.drain()
@@ -354,8 +356,9 @@ class Zone:
         """Fill a hot list with a contiguous run, lowest frame on top."""
         count = _PCP_BATCH
         # A reserve is kept for the kernel's own needs: programs see ENOMEM before it does.
-        if self.nr_free - count < self.min_wmark:
-            count = self._make_room(1) if mt else 1
+        spare = self.nr_free - self.min_wmark
+        if spare < count:
+            count = max(spare, self._make_room(1) if mt and spare <= 0 else 1)
         pfn, count = self._take_run(count, mt)
         hot.extend(range(pfn + count - 1, pfn - 1, -1))
 
@@ -471,7 +474,10 @@ class Zone:
             self.reclaim(self.high_wmark - self.nr_free, direct=False)
 
     def _make_room(self, count: int) -> int:
-        """How many of `count` frames can be had now, after reclaim. ENOMEM if none."""
+        """How many of `count` frames can be had now, after reclaim if need be. ENOMEM if none."""
+        spare = self.nr_free - self.min_wmark
+        if spare > 0:
+            return min(count, spare)
         for _ in range(16):
             self.reclaim(max(count, self.high_wmark - self.nr_free), direct=True)
             spare = self.nr_free - self.min_wmark
