@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.arch.x86.regs import ORIG_RAX, RAX, RIP
+from pygos.arch.x86.traps import force_exception, force_page_fault
 from pygos.include.errno import Errno, Restart
 from pygos.include.linux.platform import Access, Trap, TrapKind
 from pygos.include.linux.sched import SigInfo, TaskState
@@ -42,7 +43,7 @@ def handle_trap(task: Task, trap: Trap) -> bool:
     if kind is _FAULT:
         _fault(task, trap)
     elif kind is _EXCEPTION:
-        force_sig_info(task, SigInfo(trap.signo, trap.code, addr=trap.addr))
+        force_exception(task, trap)
     else:
         return _rare_trap(task, trap)
     return exit_to_user(task, None) if task.notify else True
@@ -123,9 +124,9 @@ def _fault(task: Task, trap: Trap) -> None:
         handle_fault(mm, trap.addr, trap.access)
         task.min_flt += 1
     except SegvFault as fault:
-        force_sig_info(task, SigInfo(SIGSEGV, fault.code, addr=trap.addr))
+        force_page_fault(task, SIGSEGV, fault.code, trap)
     except BusFault as fault:
-        force_sig_info(task, SigInfo(SIGBUS, fault.code, addr=trap.addr))
+        force_page_fault(task, SIGBUS, fault.code, trap)
     except OutOfMemory:
         # The killer found nothing better to end (pagefault_out_of_memory).
         force_sig_info(task, SigInfo(SIGKILL))
