@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pygos.include.linux.fs import (
     FMODE_LSEEK,
     FMODE_READ,
+    FMODE_STREAM,
     FMODE_WRITE,
     Dentry,
     DentryOperations,
@@ -103,7 +104,7 @@ def anon_inode_getfile(
     dentry.d_inode = anon.inode
     mode = ((flags & O_ACCMODE) + 1) & (FMODE_READ | FMODE_WRITE)
     path = Path(anon.mnt, dentry)
-    file = alloc_file(path, anon.inode, flags, mode | FMODE_LSEEK, task.cred, fop)
+    file = alloc_file(path, anon.inode, flags, mode | FMODE_LSEEK | FMODE_STREAM, task.cred, fop)
     file.private_data = private
     return file
 

@@ -182,7 +182,7 @@ def vfs_link(task: Task, old: Dentry, dir: Inode, dentry: Dentry) -> None:
     if inode is None:
         raise ENOENT
     may_create(task, dir, dentry)
-    if inode.i_sb is not dir.i_sb:
+    if old.d_sb is not dir.i_sb:  # an overlay shows inodes of the layers under it
         raise EXDEV
     if inode.i_flags & (S_APPEND | S_IMMUTABLE) or inode.i_mode & S_IFMT == S_IFDIR:
         raise EPERM

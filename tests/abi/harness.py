@@ -23,6 +23,7 @@ Programs that are known to differ are listed in ``excluded.txt`` with the reason
 from __future__ import annotations
 
 import ast
+import difflib
 import os
 import re
 import shutil
@@ -211,3 +212,15 @@ def observe(
         hide(err.decode("utf-8", "backslashreplace"), program, scratch),
         hide((files + complaints).decode("utf-8", "backslashreplace"), program, scratch),
     )
+
+
+def differences(native: Outcome, again: Outcome) -> str:
+    """What differs, as unified diffs with Linux as the old side; empty if nothing does."""
+    parts = []
+    if again.status != native.status:
+        parts.append(f"status: {native.status} on Linux, {again.status} here\n")
+    for name in ("stdout", "stderr", "files"):
+        old, new = (getattr(side, name).splitlines() for side in (native, again))
+        diff = difflib.unified_diff(old, new, f"Linux {name}", name, lineterm="", n=2)
+        parts.extend(f"{line}\n" for line in diff)
+    return "".join(parts)

@@ -20,6 +20,7 @@ from tests.abi.harness import (
     Pygos,
     all_programs,
     command_line,
+    differences,
     exclusions,
     observe,
     why_not,
@@ -48,10 +49,9 @@ def test_same_as_linux(program: Program, tools: Path, lister: Path, scratch: Pat
     empty(scratch)
     with nullcontext(Native()) if native_only() else Pygos() as runner:
         again = observe(program, command, runner, scratch, lister)
-    assert again.stdout == native.stdout
-    assert again.stderr == native.stderr
-    assert again.status == native.status
-    assert again.files == native.files
+        log = runner.machine.dmesg() if isinstance(runner, Pygos) else ""
+    if different := differences(native, again):
+        pytest.fail(f"{different}\n{log}", pytrace=False)
     if not native_only():
         assert list(scratch.iterdir()) == [], "the host's directory was written to"
 

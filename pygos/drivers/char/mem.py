@@ -67,8 +67,6 @@ class FullFileOperations(ZeroFileOperations):
     __slots__ = ()
 
     def write(self, task: Task, file: File, buf: IoBuffer, pos: int) -> int:
-        if not buf.length:
-            return 0
         raise ENOSPC
 
     def mmap(self, task: Task, file: File, vma: Vma) -> None:

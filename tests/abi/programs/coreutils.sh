@@ -11,7 +11,7 @@ uniq -c <(printf 'a\na\nb\n')
 wc tree/numbers; md5sum tree/numbers; cksum tree/zeros
 cut -d1 -f2 tree/numbers | sort -u | head -4
 tr -d 0-4 <tree/numbers | sort | uniq | wc -l
-stat -c '%n %F %a %s %h' tree tree/numbers tree/soft
+stat -c '%n %F %a %h' tree; stat -c '%n %F %a %s %h' tree/numbers tree/soft
 touch -d '2001-02-03 04:05:06 UTC' tree/zeros; stat -c '%y' tree/zeros
 chmod u=rwx,go=r tree/a/copy; stat -c %A tree/a/copy
 cp -a tree copy; diff -r tree copy && echo same

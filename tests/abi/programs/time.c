@@ -33,7 +33,7 @@ int main(void)
 
 		say("clock %d: %s\n", clock, clock_gettime(clock, &t) ? strerrorname_np(errno) : "fine");
 	}
-	SHOW(clock_gettime(CLOCK_MONOTONIC, (void *)8) == -1);
+	SHOW(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, 8));
 	SHOW(clock_getres(CLOCK_MONOTONIC, &ts));
 	say("%ld.%09ld\n", (long)ts.tv_sec, ts.tv_nsec);
 	SHOW(clock_getres(99, &ts));
