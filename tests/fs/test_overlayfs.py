@@ -260,8 +260,8 @@ def test_xattrs(box: OverlayBox) -> None:
     assert box.listxattr(b"/other") == [b"user.b"]
     with pytest.raises(EPERM):
         box.setxattr(b"/other", b"trusted.overlay.opaque", b"y")
+    inode = box.path(b"/etc/link", False).inode
     with pytest.raises(ENODATA):
-        inode = box.path(b"/etc/link", False).inode
         inode.i_op.removexattr(box.task, inode, b"user.none")
 
 

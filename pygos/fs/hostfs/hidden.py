@@ -88,15 +88,19 @@ class Files(Protocol):
     def close(self, handle: int, /) -> None: ...
 
 
-def add_rule(rules: Rules, names: list[bytes], leaf: str) -> None:
-    """Put a path into the tree; a rule nearer to the top wins."""
+def add_rule(rules: Rules, names: list[bytes], leaf: Rules | str) -> None:
+    """Put a path into the tree; a rule nearer to the top wins, trees are merged."""
     node = rules
     for name in names[:-1]:
         below = node.setdefault(name, {})
         if not isinstance(below, dict):
             return
         node = below
-    node[names[-1]] = leaf
+    old = node.get(names[-1])
+    if isinstance(leaf, str) or old is None:
+        node[names[-1]] = leaf
+    elif isinstance(old, dict):
+        node[names[-1]] = _merge(old, leaf)
 
 
 def below(rules: Rules | str | None, name: bytes) -> Rules | str | None:
@@ -166,9 +170,11 @@ def default_secrets(files: Files, more: Iterable[str] = ()) -> Secrets:
             homes.append(names)
     for names in paths:
         add_rule(secrets.rules, names, HIDDEN)
+    of_home: Rules = {}  # one tree, shared by all homes
+    for path in HOME_SECRETS:
+        add_rule(of_home, _names(path.encode()), HIDDEN)
     for home in homes:
-        for path in HOME_SECRETS:
-            add_rule(secrets.rules, home + _names(path.encode()), HIDDEN)
+        add_rule(secrets.rules, home, of_home)
     for path in EMPTY_DIRECTORIES:
         add_rule(secrets.rules, _names(path.encode()), EMPTY)
     resolver = Resolver(files)
@@ -206,7 +212,8 @@ def _find_ids(resolver: Resolver, secrets: Secrets, names: list[bytes]) -> None:
         return
     for real, stat in found:
         secrets.ids.add((stat.dev, stat.ino))
-        add_rule(secrets.rules, real, HIDDEN)
+        if real != names:
+            add_rule(secrets.rules, real, HIDDEN)
 
 
 class Resolver:
