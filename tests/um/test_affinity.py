@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from pygos.arch.um.affinity import Affinity
-from tests.um.guest import GETPID_LOOP, Guest
+from tests.um.guest import GETPID_LOOP, SPIN, Guest
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU")
 
@@ -46,3 +46,24 @@ def test_machine_moves_only_from_a_crowd_to_an_idle_cpu(
     assert os.sched_getaffinity(0) == {affinity.home}
     assert os.sched_getaffinity(cpu.pid) == {affinity.home}
     assert os.sched_getaffinity(machine.um.zygote.pid) == {affinity.home}
+
+
+def test_computing_guests_spread(machine: Guest) -> None:
+    cpus = [machine.cpu(SPIN), machine.cpu(SPIN)]
+    for cpu in cpus:
+        cpu.resume()
+    while not any(cpu.stub.away for cpu in cpus):
+        for cpu, _trap in machine.um.wait(None):
+            cpu.resume()
+    away = next(cpu for cpu in cpus if cpu.stub.away)
+    assert os.sched_getaffinity(away.pid) != {machine.um.affinity.home}
+
+
+def test_guest_that_makes_system_calls_comes_home(machine: Guest) -> None:
+    cpu = machine.cpu(GETPID_LOOP)
+    os.sched_setaffinity(cpu.pid, os.sched_getaffinity(1))
+    cpu.stub.away = True
+    for _ in range(1000):
+        machine.trap(cpu)
+    assert not cpu.stub.away
+    assert os.sched_getaffinity(cpu.pid) == {machine.um.affinity.home}

@@ -284,24 +284,6 @@ def test_affinity_is_given_back() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_computing_threads_spread_and_come_home() -> None:
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one CPU")
-    machine = Guest()
-    first = machine.cpu(SPIN)
-    first.resume()
-    third = machine.cpu(SPIN)
-    third.resume()
-    for _ in range(8):
-        for cpu, _trap in machine.um.wait(None):
-            cpu.resume()
-    assert {first.stub.away, third.stub.away} & {True}
-    home = machine.um.affinity.home
-    away = first if first.stub.away else third
-    assert home not in os.sched_getaffinity(away.pid)
-    machine.close()
-
-
 def test_two_machines_at_once() -> None:
     one, two = Guest(), Guest()
     a, b = one.cpu(GETPID_LOOP), two.cpu(GETPID_LOOP)

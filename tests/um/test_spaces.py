@@ -268,9 +268,10 @@ def test_release_of_a_running_thread(guest: Guest) -> None:
 
 
 def test_recycled_space_remembers_nothing(guest: Guest) -> None:
+    clean = fpu(guest.cpu(SPIN))
     for _ in range(10):
         cpu = guest.cpu("66480f6efb 0f05")
-        assert cpu.get_fpu() == guest.um.zygote.initial_xstate
+        assert fpu(cpu) == clean
         assert not any(cpu.regs[: RIP - 1])
         cpu.regs[RBX] = 7
         cpu.space.map(DATA, 9, 1, RW)

