@@ -30,6 +30,7 @@ from pygos.include.uapi.time import (
     Itimerspec,
     Timespec,
 )
+from pygos.kernel.time.timekeeping import clock_was_set_queue
 
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
@@ -113,24 +114,13 @@ class TimerfdCtx:
         """ns until the next expiry, 0 if disarmed or over."""
         return max(self.expires - self.now(), 0) if self.timer is not None else 0
 
-    def clock_was_set(self) -> None:
-        """CLOCK_REALTIME has jumped."""
+    def wake(self, queue: WaitQueue, key: int) -> None:
+        """Waiter protocol: CLOCK_REALTIME has jumped."""
         if self.timer is not None:
             self.arm()
         if self.cancel_on_set:
             self.canceled = True
             self.wqh.wake_all(POLLIN)
-
-
-def timerfd_clock_was_set(machine: Machine) -> None:
-    """The machine's real-time clock was set: timers on it go by the new time."""
-    for ctx in tuple(_realtime_timers(machine)):
-        ctx.clock_was_set()
-
-
-def _realtime_timers(machine: Machine) -> dict[TimerfdCtx, None]:
-    timers: dict[TimerfdCtx, None] = machine.misc.setdefault("timerfd_realtime", {})
-    return timers
 
 
 class TimerfdFileOperations(AnonFileOperations):
@@ -167,7 +157,7 @@ class TimerfdFileOperations(AnonFileOperations):
         if ctx.timer is not None:
             ctx.timer.cancel()
             ctx.timer = None
-        _realtime_timers(ctx.machine).pop(ctx, None)
+        clock_was_set_queue(ctx.machine).remove(ctx)
 
     def fdinfo(self, file: File) -> str:
         ctx: TimerfdCtx = file.private_data
@@ -245,13 +235,13 @@ def timerfd_settime(
 
 def _watch_clock(ctx: TimerfdCtx, flags: int) -> None:
     """Absolute timers of CLOCK_REALTIME follow the clock when it is set."""
-    timers = _realtime_timers(ctx.machine)
+    queue = clock_was_set_queue(ctx.machine)
     absolute = bool(ctx.clockid in _REALTIME and flags & TFD_TIMER_ABSTIME)
     ctx.cancel_on_set = absolute and bool(flags & TFD_TIMER_CANCEL_ON_SET)
     if absolute and (ctx.expires or ctx.cancel_on_set):
-        timers[ctx] = None
+        queue.add(ctx)
     else:
-        timers.pop(ctx, None)
+        queue.remove(ctx)
 
 
 @syscall

@@ -16,7 +16,7 @@ from pygos.include.linux.fs import File, FileOperations
 from pygos.include.linux.syscalls import UInt, UserOut, syscall
 from pygos.include.linux.wait import WaitQueue
 from pygos.include.uapi.major import MEM_MAJOR, RANDOM_MINOR, URANDOM_MINOR
-from pygos.include.uapi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
+from pygos.include.uapi.poll import POLLIN, POLLRDNORM
 from pygos.include.uapi.random import (
     GRND_INSECURE,
     GRND_NONBLOCK,
@@ -44,8 +44,8 @@ def _random(task: Task, count: int) -> bytes:
     return task.machine.entropy.bytes(count)
 
 
-class RandomFileOperations(FileOperations):
-    """random_fops and urandom_fops."""
+class UrandomFileOperations(FileOperations):
+    """/dev/urandom: can't be polled."""
 
     __slots__ = ()
 
@@ -69,12 +69,6 @@ class RandomFileOperations(FileOperations):
                 break
         return done
 
-    def poll(self, task: Task, file: File) -> int:
-        return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM
-
-    def poll_queues(self, file: File) -> tuple[WaitQueue, ...]:
-        return ()  # pollable, and always ready
-
     def ioctl(self, task: Task, file: File, cmd: int, arg: int) -> int:
         assert task.mm is not None
         if cmd == RNDGETENTCNT:
@@ -91,7 +85,20 @@ class RandomFileOperations(FileOperations):
         return 0
 
 
+class RandomFileOperations(UrandomFileOperations):
+    """/dev/random: can be polled, and is always readable."""
+
+    __slots__ = ()
+
+    def poll(self, task: Task, file: File) -> int:
+        return POLLIN | POLLRDNORM
+
+    def poll_queues(self, file: File) -> tuple[WaitQueue, ...]:
+        return ()
+
+
 RANDOM_FOPS: Final = RandomFileOperations()
+URANDOM_FOPS: Final = UrandomFileOperations()
 
 
 @syscall
@@ -110,4 +117,4 @@ def getrandom(task: Task, buf: UserOut, flags: UInt) -> int:
 def init_random(machine: Machine) -> None:
     """Register the devices."""
     register_chrdev(machine, MEM_MAJOR, RANDOM_MINOR, "mem", RANDOM_FOPS)
-    register_chrdev(machine, MEM_MAJOR, URANDOM_MINOR, "mem", RANDOM_FOPS)
+    register_chrdev(machine, MEM_MAJOR, URANDOM_MINOR, "mem", URANDOM_FOPS)
