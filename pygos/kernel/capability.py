@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pygos.include.dataclass import replace
 from pygos.include.errno import EFAULT, EINVAL, EPERM, ESRCH
 from pygos.include.linux.syscalls import UserAddr, syscall
 from pygos.include.uapi import capability as uapi

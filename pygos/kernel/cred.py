@@ -7,9 +7,9 @@ The 16-bit "no id" is -1 as an unsigned 32-bit number.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pygos.include.dataclass import replace
 from pygos.include.errno import EINVAL, EPERM
 from pygos.include.linux.syscalls import OutInt, UInt, syscall
 from pygos.include.uapi.capability import CAP_SETGID, CAP_SETUID

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from struct import pack, unpack
 from typing import TYPE_CHECKING
 
+from pygos.include.dataclass import replace
 from pygos.include.errno import EINVAL, EPERM
 from pygos.include.linux.syscalls import Int, UserAddr, syscall
 from pygos.include.uapi.capability import CAP_SETGID

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pygos.include.dataclass import replace
 from pygos.include.errno import EAGAIN, EINVAL, EPERM, ESRCH, Errno
 from pygos.include.linux.sched import SigInfo
 from pygos.include.linux.syscalls import In, Pid, Signo, syscall

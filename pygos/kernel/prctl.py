@@ -7,9 +7,9 @@ aren't there give EINVAL, as in a kernel built without what they need.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pygos.include.dataclass import replace
 from pygos.include.errno import EINVAL, EPERM
 from pygos.include.linux.syscalls import Int, ULong, syscall
 from pygos.include.uapi import prctl as uapi

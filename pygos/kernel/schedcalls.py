@@ -125,9 +125,7 @@ def _set_policy(task: Task, target: Task, policy: int, priority: int, nice: int 
         target.nice = nice
 
 
-def _check_policy(
-    task: Task, target: Task, policy: int, priority: int, nice: int | None
-) -> None:
+def _check_policy(task: Task, target: Task, policy: int, priority: int, nice: int | None) -> None:
     """What the unprivileged may do."""
     old = target.policy & ~_RESET
     lower = policy in _FAIR and nice is not None and nice < target.nice

@@ -15,10 +15,10 @@ Restart error, ``do_signal(task, restart)`` runs on the way to user mode. Afterw
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pygos.arch.x86.signal import fail_syscall, rewind_syscall, setup_rt_frame
+from pygos.include.dataclass import replace
 from pygos.include.errno import (
     EFAULT,
     ERESTART_RESTARTBLOCK,

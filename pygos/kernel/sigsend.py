@@ -6,9 +6,9 @@ Senders hand a fresh ``SigInfo`` over: it belongs to the queue from then on.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pygos.include.dataclass import replace
 from pygos.include.linux.sched import SIG_DEFAULT, SigInfo, Task, TaskState
 from pygos.include.uapi.signal import (
     CLD_CONTINUED,

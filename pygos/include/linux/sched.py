@@ -9,10 +9,10 @@ FilesStruct and FsStruct, as the flags of clone(2) say.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from pygos.include.dataclass import dataclass, field
 from pygos.include.linux.wait import WaitQueue
 
 if TYPE_CHECKING:
