@@ -60,7 +60,7 @@ def cli() -> None:
 @click.command()
 def version() -> None:
     """Say which pygos, which Linux it looks like, and which Python runs it."""
-    from pygos.include.uapi.utsname import UTS_RELEASE
+    from pygos.include.uapi.version import UTS_RELEASE
 
     python = ".".join(map(str, sys.version_info[:3]))
     click.echo(f"pygos {__version__} (Linux {UTS_RELEASE}, {sys.implementation.name} {python})")

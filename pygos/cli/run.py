@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,11 +12,13 @@ import click
 from pygos import _config as config
 from pygos._errors import ConfigError, PlatformUnavailable
 from pygos.cli.main import complain
+from pygos.cli.proxy import SignalProxy
+from pygos.include.dataclass import dataclass
 
 if TYPE_CHECKING:
+    from pygos.host.stdio import HostTerminal
     from pygos.include.linux.machine import Machine as Kernel
 
-_NANOSECOND = 10**9
 #: What timeout(1) exits with.
 EXIT_TIMEOUT = 124
 
@@ -79,6 +80,8 @@ def run(command: tuple[str, ...], rm: bool, interactive: bool, tty: bool, **opti
 
 def run_command(options: Options, command: tuple[str, ...]) -> int:
     """Check the options, boot, run, shut down; the exit status."""
+    from pygos._api import execute
+
     root = config.parse_root(options.root)
     user = config.resolve_user(options.user, root)
     env = config.apply_env(config.base_env(os.environ, root, user), options.env, os.environ)
@@ -87,11 +90,21 @@ def run_command(options: Options, command: tuple[str, ...]) -> int:
         raise ConfigError("the command is an empty word")
     workdir = config.parse_workdir(options.workdir, root)
     timeout = None if options.timeout is None else config.parse_duration(options.timeout)
-    kernel = boot(boot_settings(options, root, user))
+    terminal = find_terminal()
+    kernel = boot(boot_settings(options, root, user), terminal)
     try:
-        return execute(kernel, argv, env, workdir, timeout, options)
+        with SignalProxy(kernel):
+            if terminal is not None:
+                terminal.enter()
+            code, expired = execute(kernel, argv, env, workdir, timeout)
     finally:
+        if terminal is not None:
+            terminal.exit()
         finish(kernel, options)
+    if expired:
+        complain(f"timed out after {options.timeout}")
+        return EXIT_TIMEOUT
+    return code if code >= 0 else 128 - code
 
 
 def boot_settings(options: Options, root: str, user: config.User) -> dict[str, Any]:
@@ -121,16 +134,28 @@ def default_command(root: str, user: config.User) -> tuple[str, ...]:
     return ("/bin/sh",)
 
 
-def boot(settings: dict[str, Any]) -> Kernel:
+def find_terminal() -> HostTerminal | None:
+    """The user's terminal, if both sides of the conversation are at it.
+
+    Not when the output goes elsewhere: a pager at the other end of a pipe reads from the same
+    terminal, which therefore stays in its usual mode.
+    """
+    if not os.isatty(0) or not os.isatty(1):
+        return None
+    from pygos.host.stdio import HostTerminal
+
+    return HostTerminal.find()
+
+
+def boot(settings: dict[str, Any], terminal: HostTerminal | None) -> Kernel:
     """A machine on this process' terminal and standard files."""
     from pygos.host import HostError
-    from pygos.host.stdio import HostTerminal, standard_streams
+    from pygos.host.stdio import standard_streams
     from pygos.init.main import BootConfig
     from pygos.init.main import boot as boot_kernel
 
     try:
-        stdio, terminal = standard_streams(), HostTerminal.find()
-        return boot_kernel(BootConfig(**settings, stdio=stdio, terminal=terminal))
+        return boot_kernel(BootConfig(**settings, stdio=standard_streams(), terminal=terminal))
     except HostError as error:
         raise PlatformUnavailable(str(error)) from error
 
@@ -143,24 +168,6 @@ def strace_sink(options: Options) -> Any:
         return open(options.strace_output, "w", encoding="utf-8", buffering=1)
     except OSError as error:
         raise ConfigError(f"{options.strace_output}: {error.strerror}") from None
-
-
-def execute(
-    kernel: Kernel,
-    argv: list[bytes],
-    env: dict[str, str],
-    workdir: str,
-    timeout: int | None,
-    options: Options,
-) -> int:
-    """Run the program; its status as a shell has it."""
-    from pygos._api import execute as execute_in
-
-    code, expired = execute_in(kernel, argv, env, workdir, timeout)
-    if expired:
-        complain(f"timed out after {options.timeout}")
-        return EXIT_TIMEOUT
-    return code if code >= 0 else 128 - code
 
 
 def finish(kernel: Kernel, options: Options) -> None:
