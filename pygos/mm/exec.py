@@ -17,7 +17,7 @@ from pygos.include.linux.mm_types import (
     VM_WRITE,
     Vma,
 )
-from pygos.mm.fault import map_cached
+from pygos.mm.fault import anon_populate, map_cached
 from pygos.mm.filemap import filemap_fill
 from pygos.mm.mmap import may_expand_vm
 from pygos.mm.overcommit import vm_enough_memory
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: A segment up to this many pages is read as a whole when it is mapped.
 _READ_PAGES: Final = 1024
+#: Pages of a new stack that are there from the start.
+_STACK_PAGES: Final = 8
 _STACK_FLAGS: Final = (
     VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN | VM_ACCOUNT
 )
@@ -46,6 +48,9 @@ def setup_stack(mm: Mm, task: Task, top: int, size: int, executable: bool = Fals
     vma.pgoff = vma.start >> 12
     insert_vma(mm, vma)
     account(mm, flags, pages)
+    last = top >> 12
+    first = max(last - _STACK_PAGES, vma.start >> 12)
+    anon_populate(mm, vma, last - 1, first, last, True)  # arguments, and the program's first frames
     return vma
 
 
@@ -66,6 +71,6 @@ def populate_segment(mm: Mm, start: int, end: int) -> None:
     except Errno:
         return
     if vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE:
-        fault_in_segment(mm, vma)
+        fault_in_segment(mm, vma, start, end)
     else:
         map_cached(mm, vma, start >> 12, end >> 12, True)

@@ -47,9 +47,9 @@ _READ, _WRITE, _EXEC, _UNKNOWN = Access.READ, Access.WRITE, Access.EXEC, Access.
 #: Pages served by one fault; powers of two.
 ANON_AROUND: Final = 16
 FILE_AROUND: Final = 64
-REUSE_AROUND: Final = 16
+REUSE_AROUND: Final = 64
 COW_FILE_AROUND: Final = 8
-COW_ANON_AROUND: Final = 4
+COW_ANON_AROUND: Final = 8
 #: So often in a row may the host stop for a page that it has.
 _UNKNOWN_LIMIT: Final = 8
 #: A private writable file mapping up to this many pages is copied at its first unknown touch.
@@ -115,10 +115,14 @@ def fault_page(mm: Mm, addr: int, access: Access, host: bool) -> None:
 
 
 def window(vma: Vma, vpn: int, size: int) -> tuple[int, int]:
-    """The aligned window of `size` pages around a page, within its VMA."""
+    """The aligned window of `size` pages around a page within its VMA, or a small VMA whole."""
+    start = vma.start >> 12
+    end = vma.end >> 12
+    if end - start <= size + size:
+        return start, end
     lo = vpn & -size
     hi = lo + size
-    return max(lo, vma.start >> 12), min(hi, vma.end >> 12)
+    return (lo if lo > start else start), (hi if hi < end else end)
 
 
 def pte_flags(vma: Vma) -> int:

@@ -2,7 +2,8 @@
 """Copying an address space for fork(2) (kernel/fork.c: dup_mmap, mm/memory.c: copy_page_range).
 
 The page table is copied as a whole. Frames of private memory are shared: writable entries
-become read-only on both sides and the frames get a reference; the first write copies.
+become read-only on both sides and the frames get a reference; the first write copies. The
+writable pages of a small program are copied right away.
 Entries of the page cache need nothing. The child's stub starts as a clone of the parent's.
 """
 
@@ -22,7 +23,7 @@ from pygos.include.linux.mm_types import (
 )
 from pygos.mm.mm import Mm
 from pygos.mm.overcommit import vm_enough_memory
-from pygos.mm.tlb import present, protect_hosted
+from pygos.mm.tlb import enter_run, map_run, present, protect_hosted
 from pygos.mm.vma import account, copy_vma_struct
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _COPIED: Final = (
     "env_start", "gap_hole", "gap_top", "mmap_base", "owner", "start_brk", "start_code",
     "start_data", "start_stack",
 )  # fmt: skip
+#: Up to so many private pages are copied at once instead of at their first write.
+_EAGER_PAGES: Final = 512
 _PRIVATE_WRITABLE: Final = PTE_ANON | PTE_WRITE
 
 
@@ -41,7 +44,10 @@ def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
     """A copy-on-write copy of `mm`, which `parent_cpu` (stopped) runs in. ENOMEM."""
     pages = sum((v.end - v.start) >> 12 for v in mm.vmas if v.flags & VM_ACCOUNT)
     vm_enough_memory(mm, pages)
-    _write_protect(mm)
+    mine = _writable(mm)
+    eager = len(mine) <= _EAGER_PAGES and mm.zone.nr_free > mm.zone.high_wmark + _EAGER_PAGES
+    if not eager:
+        _write_protect(mm, mine)
     child = Mm(mm.machine, mm.space.clone(parent_cpu))
     for name in _COPIED:
         setattr(child, name, getattr(mm, name))
@@ -49,27 +55,82 @@ def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
         mm.exe_file.f_count += 1
         child.exe_file = mm.exe_file
     child.pt = mm.pt.copy()
-    _dup_vmas(mm, child)
     refcount = mm.zone.refcount
     for pte in child.pt.values():
         if pte & PTE_ANON:
             refcount[pte >> 12] += 1
+    if eager and mine:
+        _copy_frames(mm, child, sorted(mine))
+    _dup_vmas(mm, child)
     child.rss_anon += mm.rss_anon
     child.rss_file += mm.rss_file
     child.rss_shmem += mm.rss_shmem
     return child
 
 
-def _write_protect(mm: Mm) -> None:
+def _writable(mm: Mm) -> list[int]:
+    """The private pages that the parent can write to."""
+    return [
+        vpn for vpn, pte in mm.pt.items() if pte & _PRIVATE_WRITABLE == _PRIVATE_WRITABLE
+    ]
+
+
+def _write_protect(mm: Mm, vpns: list[int]) -> None:
     """Make the private writable pages of the parent copy-on-write."""
     pt = mm.pt
-    shared = {
-        vpn: pte ^ PTE_WRITE
-        for vpn, pte in pt.items()
-        if pte & _PRIVATE_WRITABLE == _PRIVATE_WRITABLE
-    }
-    pt.update(shared)
-    protect_hosted(mm, sorted([vpn for vpn, pte in shared.items() if pte & PTE_HOSTED]))
+    pt.update({vpn: pt[vpn] ^ PTE_WRITE for vpn in vpns})
+    protect_hosted(mm, sorted([vpn for vpn in vpns if pt[vpn] & PTE_HOSTED]))
+
+
+def _copy_frames(mm: Mm, child: Mm, vpns: list[int]) -> None:
+    """Give the child frames of its own for pages `vpns` (ascending), run by run.
+
+    Copying a few hundred pages costs less than the faults of both sides that it saves.
+    """
+    at = 0
+    while at < len(vpns):
+        start = vpns[at]
+        stop = at + 1
+        while stop < len(vpns) and vpns[stop] - start == stop - at:
+            stop += 1
+        while at < stop:
+            at += _copy_run(mm, child, vpns[at], stop - at)
+
+
+def _copy_run(mm: Mm, child: Mm, vpn: int, count: int) -> int:
+    """Copy up to `count` neighbouring pages into one run of frames; how many."""
+    zone = mm.zone
+    mem = zone.mem
+    pt = mm.pt
+    pfn, count = zone.alloc_run(count)
+    first = expected = pt[vpn]
+    source, target = first & ~0xFFF, pfn << 12
+    start = vpn
+    old = []
+    for page in range(vpn, vpn + count):
+        pte = pt[page]
+        if pte != expected:
+            size = (page - start) << 12
+            mem[target : target + size] = mem[source : source + size]
+            _enter_copy(child, start, target | first & 0xFFF, page - start)
+            target += size
+            start, first, source = page, pte, pte & ~0xFFF
+            expected = pte
+        expected += 4096
+        old.append(pte >> 12)
+    size = (vpn + count - start) << 12
+    mem[target : target + size] = mem[source : source + size]
+    _enter_copy(child, start, target | first & 0xFFF, vpn + count - start)
+    zone.put_many(old)
+    return count
+
+
+def _enter_copy(child: Mm, vpn: int, pte: int, count: int) -> None:
+    """The child's entries for copied pages, mapped in its stub where the parent's were."""
+    if pte & PTE_HOSTED:
+        map_run(child, vpn, pte, count)
+    else:
+        enter_run(child, vpn, pte, count)
 
 
 def _dup_vmas(mm: Mm, child: Mm) -> None:

@@ -11,7 +11,7 @@ from pygos.include.linux.mm_types import PTE_WRITE, VM_SHARED, VM_WRITE
 from pygos.include.linux.platform import Access
 from pygos.mm.fault import Fault, anon_populate, fault_page, map_cached
 from pygos.mm.oom import OutOfMemory
-from pygos.mm.vma import vma_is_anonymous, vmas_in
+from pygos.mm.vma import vma_is_anonymous, vma_lookup, vmas_in
 
 if TYPE_CHECKING:
     from pygos.include.linux.mm_types import Vma
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _CHUNK: Final = 512
 #: Program text up to this many pages is mapped at once as far as it is cached.
 _PREMAP_PAGES: Final = 2048
+#: As much of a writable segment is made the program's own when it is mapped.
+_DATA_PAGES: Final = 16
 
 
 def mm_populate(mm: Mm, start: int, end: int) -> None:
@@ -75,10 +77,20 @@ def premap_text(mm: Mm, vma: Vma) -> None:
         map_cached(mm, vma, lo, hi, True)
 
 
-def fault_in_segment(mm: Mm, vma: Vma) -> None:
-    """Copy the first pages of a small private writable segment right away."""
+def premap_data(mm: Mm, start: int, end: int) -> None:
+    """Fault in a small area at a fixed address: a library's data, which the loader relocates."""
+    if end - start <= _DATA_PAGES << 12:
+        vma = vma_lookup(mm, start)
+        if vma is not None and (start >> 12) not in mm.pt:
+            fault_in_segment(mm, vma, start, end)
+
+
+def fault_in_segment(mm: Mm, vma: Vma, start: int, end: int) -> None:
+    """Make the first pages of a private writable segment the program's own right away."""
+    if vma.mapping is not None and not vma.mapping.pages:
+        return
     try:
-        for vpn in range(vma.start >> 12, min(vma.end, vma.start + (16 << 12)) >> 12, 8):
+        for vpn in range(start >> 12, min(end, start + (_DATA_PAGES << 12)) >> 12):
             if vpn not in mm.pt:
                 fault_page(mm, vpn << 12, Access.UNKNOWN, True)
     except (Fault, Errno):
