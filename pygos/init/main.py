@@ -9,13 +9,12 @@ of the host's back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pygos.arch.um.ptrace_platform import UmPtrace
+from pygos.drivers import init_drivers
 from pygos.drivers.hoststream import open_std_files
 from pygos.drivers.tty.jobctl import disassociate_ctty
-from pygos.drivers import init_drivers
 from pygos.fs.binfmt_elf import ElfFormat
 from pygos.fs.binfmt_script import ScriptFormat
 from pygos.fs.exec import run_program
@@ -26,6 +25,7 @@ from pygos.host.cpu import hwcaps
 from pygos.host.entropy import HostEntropy, SeededEntropy
 from pygos.host.files import HostFiles
 from pygos.host.ram import HostRam
+from pygos.include.dataclass import dataclass
 from pygos.include.errno import Errno
 from pygos.include.linux.cred import CAP_FULL, Cred
 from pygos.include.linux.fs import FilesStruct, FsStruct
@@ -79,7 +79,7 @@ class BootConfig:
     #: For reproducible entropy.
     entropy_seed: int | None = None
     #: Guest paths that look absent.
-    hidden: tuple[str, ...] = field(default=())
+    hidden: tuple[str, ...] = ()
 
 
 class KernelHooks(VfsHooks):
@@ -122,7 +122,7 @@ def _boot_kernel(machine: Machine) -> None:
     mm_init(machine)
     machine.timers = TimerQueue()
     machine.pids = PidTable()
-    machine.sysctl = default_sysctls()
+    machine.sysctl = default_sysctls(machine.ram.pages)
     machine.sched = Sched(machine)
     machine.misc["hwcap"], machine.misc["hwcap2"] = hwcaps()
     machine.syscalls = build_table()

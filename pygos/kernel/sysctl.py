@@ -9,14 +9,18 @@ from __future__ import annotations
 from pygos.include.uapi.version import UTS_RELEASE
 
 
-def default_sysctls() -> dict[str, int | str]:
-    """A fresh table with Linux's defaults."""
+def default_sysctls(ram_pages: int) -> dict[str, int | str]:
+    """A fresh table with Linux's defaults for a machine of this size.
+
+    As in Linux, threads-max is what would fill an eighth of RAM with 16 KiB kernel stacks;
+    at most 4096, as each thread costs the host a process.
+    """
     return {
         "kernel.ostype": "Linux",
         "kernel.osrelease": UTS_RELEASE,
         "kernel.version": "#1 SMP",
         "kernel.pid_max": 32768,
-        "kernel.threads-max": 4096,
+        "kernel.threads-max": min(max(ram_pages // 32, 64), 4096),
         "kernel.ngroups_max": 65536,
         "kernel.cap_last_cap": 40,
         "kernel.overflowuid": 65534,
