@@ -93,6 +93,7 @@ class FsWorld(World):
         self.place(task)
         if parent is not None:
             task.files = dup_files(parent.files)
+            task.group.ctty = parent.group.ctty
         elif task.group.session == task.pid:
             task.group.session_leader = True
         return task

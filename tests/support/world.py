@@ -152,7 +152,7 @@ class World:
         machine.timers = TimerQueue()
         machine.nr_cpus = 64
         machine.fs_hooks = Hooks()  # type: ignore[assignment]
-        machine.sysctl = default_sysctls()
+        machine.sysctl = default_sysctls(4096)
         machine.sched = self.sched = Sched(machine)
         machine.syscalls = _table()
         self.uts = UtsNamespace("box")
