@@ -40,16 +40,6 @@ SYSCALL_MODULES: Final = (
 )
 #: Starting programs.
 SYSCALL_MODULES_EXEC: Final = ("pygos.fs.exec",)
-#: Pipes, and waiting for files and files to wait for.
-SYSCALL_MODULES_POLL: Final = (
-    "pygos.fs.eventfd",
-    "pygos.fs.eventpoll",
-    "pygos.fs.pipe",
-    "pygos.fs.select",
-    "pygos.fs.signalfd",
-    "pygos.fs.splice",
-    "pygos.fs.timerfd",
-)
 #: Waiting for files, and files to wait for.
 SYSCALL_MODULES_POLL: Final = (
     "pygos.fs.eventfd",

@@ -9,12 +9,12 @@ heap after the program. All offsets are drawn from the machine's own entropy.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pygos.arch.x86.regs import EFLAGS, RIP, RSP
 from pygos.fs.exec import BinaryFormat, BinPrm, begin_new_exec, exec_put, kernel_read, open_exec
 from pygos.fs.file_table import fget
+from pygos.include.dataclass import dataclass
 from pygos.include.errno import ELIBBAD, ENOEXEC, ENOMEM
 from pygos.include.linux.fs import File
 from pygos.include.linux.platform import PAGE_MASK, PAGE_SIZE, TASK_SIZE

@@ -8,12 +8,12 @@ the point of no return, give up the old memory, the other threads and what exec 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pygos.fs.file_table import do_close_on_exec, fput
 from pygos.fs.namei import LOOKUP_EMPTY, LOOKUP_FOLLOW, inode_permission, path_lookup
 from pygos.fs.open import dentry_open
+from pygos.include.dataclass import dataclass, field
 from pygos.include.errno import (
     E2BIG,
     EACCES,

@@ -8,11 +8,11 @@ import platform
 import resource
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from pygos.host import HostError
+from pygos.include.dataclass import dataclass
 
 _MIB: Final = 1 << 20
 _SLOW_US: Final = 15.0

@@ -20,10 +20,10 @@ import stat
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from pygos.host import HostError, libc
+from pygos.include.dataclass import dataclass
 from pygos.include.errno import EBADF, EINVAL, ENOENT, ENOTDIR, ESTALE, Errno, errno_class
 from pygos.include.linux.platform import HostStat
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pygos.include.dataclass import replace
 from pygos.include.linux.cred import CAP_FULL, Cred
 
 if TYPE_CHECKING:

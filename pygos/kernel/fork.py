@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pygos.arch.x86.regs import FS_BASE, ORIG_RAX, RAX, RIP, RSP
+from pygos.include.dataclass import dataclass
 from pygos.include.errno import E2BIG, EAGAIN, EFAULT, EINVAL
 from pygos.include.linux.fs import FsStruct
 from pygos.include.linux.sched import (

@@ -7,7 +7,6 @@ machine lives on. As in Linux, what the task held half-way may be lost; nothing 
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING
 
 from pygos.include.linux.sched import SigInfo
@@ -23,6 +22,8 @@ _LIMIT = 40
 
 def oops(task: Task, error: BaseException) -> None:
     """Log `error` with its traceback and kill `task`."""
+    import traceback
+
     machine = task.machine
     machine.oops_count += 1
     comm = task.comm.decode("utf-8", "replace")
@@ -32,8 +33,7 @@ def oops(task: Task, error: BaseException) -> None:
     stack = traceback.extract_tb(error.__traceback__)
     if len(stack) > _LIMIT:
         del stack[_LIMIT // 2 : -_LIMIT // 2]
-    for frame in stack:
-        lines.append(f" {frame.name} at {frame.filename}:{frame.lineno}: {frame.line}")
+    lines += [f" {at.name} at {at.filename}:{at.lineno}: {at.line}" for at in stack]
     machine.printk.emerg("\n".join(lines))
     _abandon_call(task)
     force_sig_info(task, SigInfo(_SIGKILL))

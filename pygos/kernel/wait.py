@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pygos.include.dataclass import dataclass
 from pygos.include.errno import ECHILD, EINVAL, ESRCH
 from pygos.include.linux.sched import SigInfo, SignalStruct, TaskState
 from pygos.include.linux.syscalls import Int, OutInt, Pid, UInt, UserAddr, syscall

@@ -9,7 +9,7 @@ from typing import Any
 from pygos.arch.x86.regs import NREGS, ORIG_RAX, RAX, RIP, SYSCALL_ARGS
 from pygos.include.errno import Errno, Restart
 from pygos.include.linux.machine import Machine
-from pygos.include.linux.sched import SigAction, SighandStruct, Task
+from pygos.include.linux.sched import SigAction, SighandStruct
 from pygos.include.linux.wait import WouldSleep
 from pygos.include.uapi.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from pygos.kernel.decode import LazyDecoder, NoSyscall

@@ -163,7 +163,9 @@ def test_an_endless_argv_is_cut(guest: Traced) -> None:
 def test_sleeping(guest: Traced) -> None:
     req = guest.put(time.Timespec(1, 5).to_bytes())
     line = guest.call("clock_nanosleep", 1, 1, req, 0)
-    assert line == "clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, {tv_sec=1, tv_nsec=5}, NULL) = 0"
+    assert (
+        line == "clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, {tv_sec=1, tv_nsec=5}, NULL) = 0"
+    )
 
 
 def test_an_interrupted_sleep_shows_what_is_left(guest: Traced) -> None:
@@ -326,7 +328,10 @@ def test_waiting_for_a_child(guest: Traced) -> None:
         "wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, "
         "{ru_utime={tv_sec=0, tv_usec=0}, ru_stime={tv_sec=0, tv_usec=0}, ...}) = 25122"
     )
-    assert guest.call("wait4", -1, status, 1, 0, result=0) == f"wait4(-1, {status:#x}, WNOHANG, NULL) = 0"
+    assert (
+        guest.call("wait4", -1, status, 1, 0, result=0)
+        == f"wait4(-1, {status:#x}, WNOHANG, NULL) = 0"
+    )
 
 
 def test_wait_statuses() -> None:
@@ -498,10 +503,14 @@ def test_a_signal_that_is_delivered(guest: Traced) -> None:
         "pause() = ? ERESTARTNOHAND (To be restarted if no handler)",
         "--- SIGUSR1 {si_signo=SIGUSR1, si_code=SI_USER, si_pid=7, si_uid=0} ---",
         "--- SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=NULL} ---",
-        "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=101, si_uid=0, si_status=2, "
-        "si_utime=0, si_stime=0} ---",
-        "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=101, si_uid=0, "
-        "si_status=SIGKILL, si_utime=3 /* 0.03 s */, si_stime=0} ---",
+        (
+            "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=101, si_uid=0, si_status=2, "
+            "si_utime=0, si_stime=0} ---"
+        ),
+        (
+            "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_KILLED, si_pid=101, si_uid=0, "
+            "si_status=SIGKILL, si_utime=3 /* 0.03 s */, si_stime=0} ---"
+        ),
         "--- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---",
         "--- stopped by SIGTSTP ---",
     ]
@@ -578,7 +587,9 @@ def test_each_line_of_the_table_fits_its_call(name: str) -> None:
 
 def test_a_formatter_that_fails_shows_a_number(guest: Traced, monkeypatch: Any) -> None:
     monkeypatch.setattr(guest.task, "mm", object())
-    assert guest.call("openat", -100, 0x1234, 0, result=3) == "openat(AT_FDCWD, 0x1234, O_RDONLY) = 3"
+    assert (
+        guest.call("openat", -100, 0x1234, 0, result=3) == "openat(AT_FDCWD, 0x1234, O_RDONLY) = 3"
+    )
 
 
 def test_a_sink_that_fails_ends_the_tracing(guest: Traced) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pygos.include.dataclass import dataclass
 
 CAP_FULL = (1 << 41) - 1
 

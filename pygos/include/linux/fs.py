@@ -12,9 +12,9 @@ The first argument of most operations is the calling task (Linux's ``current``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pygos.include.dataclass import dataclass, field
 from pygos.include.errno import (
     EINVAL,
     ENODEV,
@@ -270,7 +270,7 @@ class InodeOperations:
         """What the walk follows: text, or a place to jump to (magic links of procfs)."""
         return self.readlink(task, inode)
 
-    def permission(self, task: Task, inode: Inode, mask: int) -> None | bool:
+    def permission(self, task: Task, inode: Inode, mask: int) -> bool | None:
         """EACCES, or return True: not decided here, use the mode bits (generic_permission)."""
         return True
 

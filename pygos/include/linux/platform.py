@@ -8,9 +8,10 @@ The kernel proper knows only these protocols. ``arch/um`` (and later ``arch/tcg`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Protocol
+
+from pygos.include.dataclass import dataclass
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT

@@ -17,7 +17,6 @@ Return None for 0. Raise errors: ``raise EBADF``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -29,6 +28,8 @@ from typing import (
     TypeVar,
     overload,
 )
+
+from pygos.include.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File
