@@ -78,11 +78,13 @@ def premap_text(mm: Mm, vma: Vma) -> None:
 
 
 def premap_data(mm: Mm, start: int, end: int) -> None:
-    """Fault in a small area at a fixed address: a library's data, which the loader relocates."""
-    if end - start <= _DATA_PAGES << 12:
-        vma = vma_lookup(mm, start)
-        if vma is not None and (start >> 12) not in mm.pt:
-            fault_in_segment(mm, vma, start, end)
+    """Fault in a library's small data segment or bss: its loader writes to them at once."""
+    if end - start > _DATA_PAGES << 12 or (start >> 12) in mm.pt:
+        return
+    vma = vma_lookup(mm, start)
+    data = vma_lookup(mm, start - 1) if vma is not None and vma_is_anonymous(vma) else vma
+    if vma is not None and data is not None and data.file is not None:
+        fault_in_segment(mm, vma, start, end)
 
 
 def fault_in_segment(mm: Mm, vma: Vma, start: int, end: int) -> None:
