@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from pygos.fs.pipefs import PipeAccount, pipe_sb
 from pygos.include.errno import (
     EAGAIN,
     EBADF,
@@ -33,14 +34,10 @@ from pygos.include.linux.fs import (
     FMODE_WRITE,
     S_IFIFO,
     Dentry,
-    DentryOperations,
     File,
     FileOperations,
-    FileSystemType,
     Inode,
     Path,
-    SuperBlock,
-    SuperOperations,
 )
 from pygos.include.linux.syscalls import Flags, OutInt, syscall
 from pygos.include.linux.wait import WaitQueue, wait_on
@@ -54,7 +51,6 @@ from pygos.include.uapi.fcntl import (
     O_WRONLY,
 )
 from pygos.include.uapi.ioctls import FIONREAD
-from pygos.include.uapi.magic import PIPEFS_MAGIC
 from pygos.include.uapi.poll import (
     POLLERR,
     POLLHUP,
@@ -67,7 +63,6 @@ from pygos.include.uapi.signal import SIGPIPE
 from pygos.kernel.signal import send_sig
 
 if TYPE_CHECKING:
-    from pygos.include.linux.machine import Machine
     from pygos.include.linux.mm_types import IoBuffer
     from pygos.include.linux.sched import Task
 
@@ -184,31 +179,6 @@ class Pipe:
 
     def wake_writers(self) -> None:
         self.wr_wait.wake_all(_WRITABLE)
-
-
-class PipeAccount:
-    """How many slots all pipes of the machine own, by user: kept in pipe_sb.s_fs_info."""
-
-    __slots__ = ("by_uid", "limit", "mnt", "total")
-
-    def __init__(self, limit: int) -> None:
-        self.by_uid: dict[int, int] = {}
-        self.total = 0
-        #: No more than this for the whole machine, whoever asks.
-        self.limit = limit
-        self.mnt: Any = None
-
-    def charge(self, uid: int, slots: int) -> None:
-        self.by_uid[uid] = self.by_uid.get(uid, 0) + slots
-        self.total += slots
-
-    def uncharge(self, uid: int, slots: int) -> None:
-        self.total -= slots
-        left = self.by_uid[uid] - slots
-        if left:
-            self.by_uid[uid] = left
-        else:
-            del self.by_uid[uid]
 
 
 def _privileged(task: Task) -> bool:
@@ -449,49 +419,6 @@ def _write_full(task: Task, file: File, pipe: Pipe, done: int) -> None:
     if done:
         task.restart = PipeProgress(pipe, done)
     wait_on(task, pipe.wr_wait, why="pipe_write")
-
-
-class PipeDentryOperations(DentryOperations):
-    """pipefs names its objects by inode number."""
-
-    __slots__ = ()
-
-    def d_dname(self, dentry: Dentry) -> bytes | None:
-        inode = dentry.d_inode
-        assert inode is not None
-        return b"pipe:[%d]" % inode.i_ino
-
-
-class PipeFsType(FileSystemType):
-    """pipefs: holds the inodes of pipes; can't be mounted (ENODEV is the default)."""
-
-    __slots__ = ()
-    name = "pipefs"
-
-
-_PIPEFS: Final = PipeFsType()
-_DENTRY_OPS: Final = PipeDentryOperations()
-
-
-def pipe_sb(machine: Machine) -> SuperBlock:
-    """The super block of pipefs, made at the first use."""
-    sb: SuperBlock | None = machine.pipe_sb
-    return sb if sb is not None else _init_pipe_fs(machine)
-
-
-def _init_pipe_fs(machine: Machine) -> SuperBlock:
-    sb = SuperBlock(machine, _PIPEFS, SuperOperations())
-    sb.s_magic = PIPEFS_MAGIC
-    sb.s_d_op = _DENTRY_OPS
-    root = Inode(sb, sb.new_ino(), 0o040000)
-    sb.s_root = Dentry(sb, None, b"/")
-    sb.s_root.d_inode = root
-    # Half of the machine's memory may be in pipes, as bytes of the kernel.
-    account = PipeAccount(max(machine.ram.pages // 2, 64))
-    account.mnt = machine.new_mount(sb.s_root, "pipefs")
-    sb.s_fs_info = account
-    machine.pipe_sb = sb
-    return sb
 
 
 def create_pipe_files(task: Task, flags: int) -> tuple[File, File]:

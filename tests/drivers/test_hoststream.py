@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pygos.drivers.hoststream import BytesSink, BytesSource, open_std_files
+from pygos.drivers.hoststream import open_std_files
+from pygos.drivers.memstream import BytesSink, BytesSource
 from pygos.host.stdio import HostStream
 from pygos.include.uapi.stat import Stat
 from tests.support.fsworld import O_NONBLOCK, FsWorld

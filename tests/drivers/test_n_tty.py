@@ -192,6 +192,7 @@ def typed(*parts: bytes) -> list[tuple[str, object]]:
     return [event for part in parts for event in (("type", part), READ)]
 
 
+# fmt: off
 CASES = [
     Case("a line", typed(b"hello\n")),
     Case("carriage return is newline", typed(b"hello\r")),
@@ -230,7 +231,7 @@ CASES = [
     Case("no UTF-8 erase", typed("aä\x7f\n".encode()), off={"iflag": 0x4000}),
     Case("UTF-8 word erase", typed("ab äö\x17x\n".encode()), on={"iflag": 0x4000}),
     Case("UTF-8 printing erase", typed("äö\x7f\x7f\n".encode()),
-         on={"iflag": 0x4000, "lflag": ECHOPRT}),  # fmt: skip
+         on={"iflag": 0x4000, "lflag": ECHOPRT}),
     Case("stray continuation byte", typed(b"\xa4\xa4\x7fx\n"), on={"iflag": 0x4000}),
     Case("no extensions", typed(b"ab\x16\x17\x12\n"), off={"lflag": t.IEXTEN}),
     Case("EOL character", typed(b"abc;def\n"), cc={t.VEOL: 0x3B}),
@@ -244,30 +245,30 @@ CASES = [
     Case("lower case", typed(b"HeLLO\n"), on={"iflag": IUCLC}),
     Case("parity mark", typed(b"a\xffb\n"), on={"iflag": t.PARMRK}),
     Case("stop and start", [("type", b"\x13"), ("type", b"abc"), ("type", b"\x11\n"), READ]),
-    Case("any character starts", [("type", b"\x13"), ("type", b"a\n"), READ], on={"iflag": t.IXANY}),
+    Case("any key starts", [("type", b"\x13"), ("type", b"a\n"), READ], on={"iflag": t.IXANY}),
     Case("no flow control", typed(b"\x13\x11\n"), off={"iflag": t.IXON}),
     Case("flow control goes off while stopped",
          [("type", b"\x13ab"), ("set", Case("", [], off={"iflag": t.IXON})), ("type", b"c\n"),
-          READ]),  # fmt: skip
+          READ]),
     Case("interrupt flushes", typed(b"abc\x03def\n")),
     Case("interrupt without flush", typed(b"abc\x03def\n"), on={"lflag": t.NOFLSH}),
     Case("quit and suspend", typed(b"a\x1cb\x1ac\n")),
     Case("signals off", typed(b"a\x03\x1c\x1a\n"), off={"lflag": t.ISIG}),
     Case("raw", [("type", b"ab\x03\x04\r\n\x7f"), READ, READ], off={"lflag": RAW_L,
-         "iflag": t.ICRNL | t.IXON, "oflag": t.OPOST}),  # fmt: skip
+         "iflag": t.ICRNL | t.IXON, "oflag": t.OPOST}),
     Case("cbreak", [("type", b"a"), READ, ("type", b"\x7f\n\x04\x15"), READ],
-         off={"lflag": t.ICANON}),  # fmt: skip
+         off={"lflag": t.ICANON}),
     Case("cbreak erase is no erase", typed(b"ab\x7f\x17\r"), off={"lflag": t.ICANON}),
     Case("VMIN 0", [READ, ("type", b"abc"), ("read", 2), READ, READ], off={"lflag": t.ICANON},
-         cc={t.VMIN: 0}),  # fmt: skip
+         cc={t.VMIN: 0}),
     Case("canonical to raw", [("type", b"ab"), ("set", Case("", [], off={"lflag": t.ICANON})),
-         READ]),  # fmt: skip
+         READ]),
     Case("canonical to raw with lines", [("type", b"ab\ncd"),
-         ("set", Case("", [], off={"lflag": t.ICANON})), READ, READ]),  # fmt: skip
+         ("set", Case("", [], off={"lflag": t.ICANON})), READ, READ]),
     Case("raw to canonical", [("set", Case("", [], off={"lflag": t.ICANON})), ("type", b"ab"),
          ("set", Case("", [], on={"lflag": t.ICANON})), ("type", b"cd\n"), READ, READ]),
     Case("end of file survives a mode change", [("type", b"ab\x04"),
-         ("set", Case("", [], off={"lflag": t.ICANON})), READ, READ]),  # fmt: skip
+         ("set", Case("", [], off={"lflag": t.ICANON})), READ, READ]),
     Case("output", [("write", b"a\nb\tc\r\nd")]),
     Case("output without ONLCR", [("write", b"a\nb\n")], off={"oflag": t.ONLCR}),
     Case("output raw", [("write", b"a\nb\t\x00\xff")], off={"oflag": t.OPOST}),
@@ -275,19 +276,20 @@ CASES = [
     Case("output CR to NL", [("write", b"a\rb\r\nc\t|")], on={"oflag": t.OCRNL | XTABS}),
     Case("output no CR at column 0", [("write", b"\ra\r\rb")], on={"oflag": t.ONOCR}),
     Case("output NL returns", [("write", b"ab\nc\td\r\te")], on={"oflag": t.ONLRET | XTABS},
-         off={"oflag": t.ONLCR}),  # fmt: skip
+         off={"oflag": t.ONLCR}),
     Case("output no CR, NL returns", [("write", b"ab\n\rc\r\r")],
-         on={"oflag": t.ONLRET | t.ONOCR}, off={"oflag": t.ONLCR}),  # fmt: skip
+         on={"oflag": t.ONLRET | t.ONOCR}, off={"oflag": t.ONLCR}),
     Case("output upper case", [("write", "abcXyz äß\n".encode())], on={"oflag": OLCUC}),
     Case("output tabs and UTF-8", [("write", "ä€\t|\n".encode())],
-         on={"oflag": XTABS, "iflag": 0x4000}),  # fmt: skip
+         on={"oflag": XTABS, "iflag": 0x4000}),
     Case("echo of tabs expands", typed(b"a\tb\x7f\x7fc\n"), on={"oflag": XTABS}),
     Case("echo raw output", typed(b"a\x01\n\x7f"), off={"oflag": t.OPOST}),
     Case("prompt, then typing", [("write", b"> "), *typed(b"a\tb\x15c\n"), ("write", b"\tx\n")]),
     Case("long line", [("type", b"x" * 4000), ("type", b"y" * 200), ("type", b"z\n"),
-         ("read", 8000), READ]),  # fmt: skip
+         ("read", 8000), READ]),
     Case("EXTPROC", [("type", b"ab\x7f\x03"), READ], on={"lflag": EXTPROC}),
 ]
+# fmt: on
 
 
 @pytest.mark.native

@@ -10,8 +10,8 @@ from pygos.drivers.tty.jobctl import (
     open_proc_set_tty,
     tty_check_change,
 )
-from pygos.drivers.tty.n_tty import canon_copy, input_available, raw_copy
 from pygos.drivers.tty.n_tty_out import process_echoes, process_output
+from pygos.drivers.tty.n_tty_read import canon_copy, input_available, raw_copy
 from pygos.drivers.tty.tty import Tty, flush_to_ldisc, tty_unthrottle
 from pygos.include.errno import EAGAIN, EBUSY, EFAULT, EIO, ERESTARTSYS
 from pygos.include.linux.fs import (

@@ -20,7 +20,8 @@ from pygos.drivers.tty.jobctl import (
     tty_check_change,
     tty_vhangup,
 )
-from pygos.drivers.tty.n_tty import flush_input, n_tty_set_termios, queued
+from pygos.drivers.tty.n_tty import flush_input, n_tty_set_termios
+from pygos.drivers.tty.n_tty_read import queued
 from pygos.drivers.tty.tty import (
     Tty,
     start_tty,
