@@ -30,9 +30,7 @@ def test_an_oops_kills_its_task_only(error: BaseException) -> None:
         sysinfo = 99
         kernel.syscalls[sysinfo] = _Broken(error)
         script = "import ctypes; ctypes.CDLL(None).syscall(99, 0); print('survived')"
-        result = machine.run(
-            ["sh", "-c", f"python3 -c \"{script}\"; echo $?; echo on"], timeout=30
-        )
+        result = machine.run(["sh", "-c", f'python3 -c "{script}"; echo $?; echo on'], timeout=30)
         assert result.stdout == b"137\non\n"
         log = machine.dmesg()
         assert f"Oops: {type(error).__name__}" in log

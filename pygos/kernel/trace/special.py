@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pygos.arch.x86.regs import RSP
 from pygos.include.uapi import fcntl as f
 from pygos.include.uapi import futex as fu
 from pygos.include.uapi import ioctls as io
@@ -23,10 +24,12 @@ from pygos.include.uapi.time import Timespec, Timeval
 from pygos.kernel.trace import args as a
 from pygos.kernel.trace.call import Call
 from pygos.kernel.trace.structs import struct_text
-from pygos.kernel.trace.text import ARRAY_MAX, array, hexa, i32, i64, octal, open_flags, ptr
+from pygos.kernel.trace.text import ARRAY_MAX, array, hexa, i32, i64, octal, open_flags, ptr, sigset
 
 SEALS: Final = Symbols("fcntl", "F_SEAL_")
 CAP: Final = Symbols("capability", "CAP_ - CAP_LAST_CAP")
+#: Where struct ucontext has uc_sigmask.
+_FRAME_MASK: Final = 296
 _F_OWNER: Final = Symbols("fcntl", "F_OWNER_TID F_OWNER_PID F_OWNER_PGRP")
 
 
@@ -50,7 +53,7 @@ def opt_fcntl(call: Call, i: int) -> str | None:
     if command == f.F_SETFL:
         return a.open_flags(call, i)
     if command in _F_LOCKS:
-        return a.StructIn(Flock)(call, i)
+        return _lock(call, i, command in (f.F_GETLK, f.F_OFD_GETLK))
     if command in (f.F_SETSIG, f.F_SETLEASE):
         return symbols.signal(i32(value)) if command == f.F_SETSIG else str(i32(value))
     if command == f.F_ADD_SEALS:
@@ -63,6 +66,15 @@ def opt_fcntl(call: Call, i: int) -> str | None:
     if command in (f.F_DUPFD, f.F_DUPFD_CLOEXEC, f.F_SETOWN, f.F_SETPIPE_SZ):
         return str(i32(value))
     return hexa(value)
+
+
+def _lock(call: Call, i: int, asked: bool) -> str:
+    """A record lock; whose it is, where the call tells it."""
+    lock = call.struct(call.args[i], Flock)
+    if lock is None:
+        return ptr(call.args[i])
+    owner = f", l_pid={lock.l_pid}}}" if asked and not call.failed else "}"
+    return struct_text(lock)[:-1] + owner
 
 
 def ret_fcntl(call: Call) -> str:
@@ -320,6 +332,30 @@ def _left(call: Call, i: int, kind: Any) -> str:
 
 
 # -- the rest
+
+
+def access_mode(call: Call, i: int) -> str:
+    """The rights asked for by access(2)."""
+    value = call.args[i] & 0xFFFF_FFFF
+    parts = [name for bit, name in ((4, "R_OK"), (2, "W_OK"), (1, "X_OK")) if value & bit]
+    if value & ~7:
+        parts.append(hex(value & ~7))
+    return "|".join(parts) or "F_OK"
+
+
+_ADVICE: Final = ("NORMAL", "RANDOM", "SEQUENTIAL", "WILLNEED", "DONTNEED", "NOREUSE")
+
+
+def advice(call: Call, i: int) -> str:
+    """The advice of posix_fadvise(2)."""
+    value = i32(call.args[i])
+    return f"POSIX_FADV_{_ADVICE[value]}" if 0 <= value < len(_ADVICE) else hexa(value & 0xFFFFFFFF)
+
+
+def sigreturn_mask(call: Call, i: int) -> str:
+    """The signal mask in the frame that rt_sigreturn(2) takes apart."""
+    words = call.words(call.task.regs[RSP] + _FRAME_MASK, 1)
+    return "{}" if words is None else f"{{mask={sigset(words[0])}}}"
 
 
 def mremap_address(call: Call, i: int) -> str | None:

@@ -164,10 +164,9 @@ def _utsname(value: Any) -> str:
 
 
 def _flock(value: Any) -> str:
-    pid = f", l_pid={value.l_pid}" if value.l_pid else ""
     return (
         f"{{l_type={L_TYPE.value(value.l_type)}, l_whence={symbols.SEEK.value(value.l_whence)}, "
-        f"l_start={value.l_start}, l_len={value.l_len}{pid}}}"
+        f"l_start={value.l_start}, l_len={value.l_len}}}"
     )
 
 

@@ -50,7 +50,7 @@ AT_EXEC: Final = Symbols("fcntl", "AT_EMPTY_PATH AT_SYMLINK_NOFOLLOW AT_EXECVE_C
 SHUT: Final = Symbols("socket", "SHUT_")
 
 _LINES: Final = """
-access path ACCESS|
+access path access_mode
 arch_prctl ARCH_PRCTL fin_arch_prctl
 brk addr =ret_hex
 chmod path mode
@@ -74,8 +74,9 @@ epoll_wait . out_epoll_events d d
 eventfd2 . EFD|
 execve path argv envp
 execveat dirfd path argv envp AT_EXEC|
-faccessat dirfd path ACCESS|
-faccessat2 dirfd path ACCESS| AT_FACCESS|
+faccessat dirfd path access_mode
+faccessat2 dirfd path access_mode AT_FACCESS|
+fadvise64 d ld lu advice
 fallocate . FALLOC| ld ld
 fchmod . mode
 fchmodat dirfd path mode
@@ -149,6 +150,7 @@ rt_sigaction signal <signal.Sigaction >signal.Sigaction lu
 rt_sigpending out_sigset lu
 rt_sigprocmask SIGMASK_HOW sigset out_sigset lu
 rt_sigqueueinfo . signal <signal.Siginfo
+rt_sigreturn sigreturn_mask
 rt_sigsuspend sigset lu
 rt_sigtimedwait sigset >signal.Siginfo <time.Timespec lu
 rt_tgsigqueueinfo . . signal <signal.Siginfo
