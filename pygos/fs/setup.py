@@ -17,6 +17,8 @@ from pygos.fs.hostfs.super import HostfsType
 from pygos.fs.namei import LOOKUP_DIRECTORY, LOOKUP_FOLLOW, filename_create, path_lookup, vfs_mkdir
 from pygos.fs.namespace import do_mount_internal, kern_mount, new_mnt_ns
 from pygos.fs.overlayfs.super import OverlayType, mount_overlay
+from pygos.fs.proc.root import ProcType
+from pygos.fs.sysfs.mount import SysfsType
 from pygos.fs.tmpfs import RamfsType, TmpfsType
 from pygos.include.errno import ENOENT
 from pygos.include.linux.fs import FileSystemType, FsStruct, Path
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _QUIET: Final = MS_NOSUID | MS_NODEV | MS_NOEXEC
 #: type, mountpoint, flags, options; mounted in this order.
 _MOUNTS: Final = (
+    ("proc", b"/proc", _QUIET, ""),
+    ("sysfs", b"/sys", _QUIET, ""),
     ("devtmpfs", b"/dev", MS_NOSUID, "mode=755"),
     ("devpts", b"/dev/pts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666"),
     ("tmpfs", b"/dev/shm", MS_NOSUID | MS_NODEV, ""),
@@ -59,7 +63,7 @@ def register_file_systems(machine: Machine) -> None:
     """Make the kinds of file systems known to mount(2)."""
     kinds: tuple[FileSystemType, ...] = (
         HostfsType(), TmpfsType(), RamfsType(), OverlayType(),
-        DevtmpfsType(), DevptsType(),
+        ProcType(), SysfsType(), DevtmpfsType(), DevptsType(),
     )
     machine.filesystems = {kind.name: kind for kind in kinds}
 

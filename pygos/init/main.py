@@ -21,7 +21,7 @@ from pygos.fs.exec import run_program
 from pygos.fs.file_table import fput
 from pygos.fs.setup import VfsHooks, init_file_systems, mount_volume
 from pygos.host.clock import HostClock
-from pygos.host.cpu import hwcaps
+from pygos.host.cpu import HostCpu, hwcaps
 from pygos.host.entropy import HostEntropy, SeededEntropy
 from pygos.host.files import HostFiles
 from pygos.host.ram import HostRam
@@ -140,6 +140,7 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
     machine.init_task = idle
     directory = "/" if config.root == "host" else config.root
     machine.host["files"] = HostFiles(directory)
+    machine.host["cpu"] = HostCpu()
     machine.host["stdio"] = config.stdio
     machine.host["terminal"] = config.terminal
     machine.fs_hooks = KernelHooks()

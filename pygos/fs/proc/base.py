@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""/proc/PID and /proc/PID/task/TID: directories, their tables, and the links in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pygos.fs.dcache import d_path
+from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.proc import array, fd, namespaces, process, task_mmu
+from pygos.fs.proc.access import alive, dump_owner, living, require_access
+from pygos.fs.proc.root import parse_pid, pid_ino
+from pygos.fs.synthetic import (
+    Directory,
+    Link,
+    Node,
+    SyntheticInode,
+    SyntheticInodeOperations,
+)
+from pygos.include.errno import ENOENT
+from pygos.include.linux.fs import Dentry, DirContext, File, FsStruct, Inode, Path, SuperBlock
+from pygos.include.uapi.dirent import DT_DIR
+
+if TYPE_CHECKING:
+    from pygos.include.linux.sched import Task
+
+_EVERYBODYS_DIR: Final = 0o040555
+
+
+class PidInode(SyntheticInode):
+    """A file of a task; ``target`` is the task."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, sb: SuperBlock, place: int, node: Node, target: Task) -> None:
+        super().__init__(sb, pid_ino(target.pid, place), node, target)
+        #: What else it is about: a descriptor's open file.
+        self.key: Any = None
+        self.i_uid, self.i_gid = _owner(self, target)
+
+
+def _owner(inode: Inode, target: Task) -> tuple[int, int]:
+    if inode.i_mode == _EVERYBODYS_DIR:
+        return target.cred.euid, target.cred.egid
+    return dump_owner(target)
+
+
+def pid_revalidate(task: Task, dentry: Dentry, inode: PidInode) -> bool:
+    """Is the task still there, and the descriptor the same? The owner may have changed."""
+    target: Task = inode.target
+    if not alive(target):
+        return False
+    if inode.key is not None and not fd.same_file(target, inode):
+        return False
+    inode.i_uid, inode.i_gid = _owner(inode, target)
+    return True
+
+
+# -- links
+
+
+def _seen(task: Task, path: Path) -> bytes:
+    return d_path(path, task.fs.root)
+
+
+def _cwd(task: Task, target: Any) -> Path:
+    require_access(task, target)
+    return _fs(target).pwd
+
+
+def _root(task: Task, target: Any) -> Path:
+    require_access(task, target)
+    return _fs(target).root
+
+
+def _fs(target: Any) -> FsStruct:
+    if not living(target).alive:
+        raise ENOENT
+    found: FsStruct = target.fs
+    return found
+
+
+def _exe(task: Task, target: Any) -> Path:
+    require_access(task, target)
+    mm = living(target).mm
+    if mm is None or mm.exe_file is None:
+        raise ENOENT
+    return mm.exe_file.f_path
+
+
+def _cwd_text(task: Task, target: Any) -> bytes:
+    return _seen(task, _cwd(task, target))
+
+
+def _root_text(task: Task, target: Any) -> bytes:
+    return _seen(task, _root(task, target))
+
+
+def _exe_text(task: Task, target: Any) -> bytes:
+    return _seen(task, _exe(task, target))
+
+
+# -- directories
+
+
+class PidDirOperations(SyntheticInodeOperations):
+    """/proc/PID, and /proc/PID/task/TID."""
+
+    __slots__ = ()
+
+    def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
+        assert isinstance(dir, PidInode)
+        node: PidDir = dir.i_private
+        found = node.table.get(name)
+        if found is None:
+            return None
+        if not alive(dir.target):
+            raise ENOENT
+        place, child = found
+        return PidInode(dir.i_sb, node.base + place, child, dir.target)
+
+
+class PidDirFileOperations(DirFileOperations):
+    """Its listing."""
+
+    __slots__ = ()
+
+    def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
+        inode = file.f_inode
+        assert isinstance(inode, PidInode)
+        if not alive(inode.target):
+            raise ENOENT
+        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
+            return
+        node: PidDir = inode.i_private
+        pid = inode.target.pid
+        entries = list(node.table.values())
+        for index in range(ctx.pos - FIRST_COOKIE, len(entries)):
+            place, child = entries[index]
+            ino = pid_ino(pid, node.base + place)
+            if not ctx.emit(child.name, ino, child.mode >> 12, index + FIRST_COOKIE + 1):
+                return
+
+
+class PidDir(Directory):
+    """A table of files about a task; `base`: where its inode numbers begin."""
+
+    __slots__ = ("base", "table")
+
+    def __init__(self, name: str, base: int, *nodes: Node) -> None:
+        super().__init__(name, 0o555, _PID_IOPS, _PID_FOPS)
+        self.base = base
+        self.table: dict[bytes, tuple[int, Node]] = {
+            node.name: (place + 1, node) for place, node in enumerate(nodes)
+        }
+
+
+class TaskDirOperations(SyntheticInodeOperations):
+    """/proc/PID/task."""
+
+    __slots__ = ()
+
+    def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
+        assert isinstance(dir, PidInode)
+        thread = task.machine.pids.tasks.get(parse_pid(name))
+        if thread is None or thread.group is not dir.target.group:
+            return None
+        return PidInode(dir.i_sb, _THREAD_BASE, THREAD_DIR, thread)
+
+
+class TaskDirFileOperations(DirFileOperations):
+    """The threads, by number."""
+
+    __slots__ = ()
+
+    def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
+        inode = file.f_inode
+        assert isinstance(inode, PidInode)
+        if not alive(inode.target):
+            raise ENOENT
+        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
+            return
+        for pid in sorted(thread.pid for thread in inode.target.group.threads):
+            offset = pid + FIRST_COOKIE
+            if offset >= ctx.pos and not ctx.emit(
+                b"%d" % pid, pid_ino(pid, _THREAD_BASE), DT_DIR, offset + 1
+            ):
+                return
+
+
+class FdDirOperations(SyntheticInodeOperations):
+    """/proc/PID/fd and fdinfo: for those who may inspect the task."""
+
+    __slots__ = ()
+
+    def permission(self, task: Task, inode: Inode, mask: int) -> bool | None:
+        assert isinstance(inode, PidInode)
+        if inode.target.group is task.group:
+            return None
+        return True
+
+    def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
+        assert isinstance(dir, PidInode)
+        number = 0 if name == b"0" else parse_pid(name)
+        if number < 0:
+            return None
+        target = living(dir.target)
+        file = target.files.fd.get(number)
+        if file is None:
+            return None
+        require_access(task, target)
+        is_info = dir.i_private.name == b"fdinfo"
+        node: Node = fd.FDINFO if is_info else fd.FD_LINK
+        inode = PidInode(dir.i_sb, fd.ino_place(number, is_info), node, target)
+        inode.key = (number, file)
+        inode.i_mode = fd.inode_mode(file, is_info)
+        if not is_info:
+            inode.i_op = fd.FD_LINK_IOPS
+            inode.i_size = 64
+        return inode
+
+
+class FdDirFileOperations(DirFileOperations):
+    """The open descriptors, by number."""
+
+    __slots__ = ()
+
+    def open(self, task: Task, inode: Inode, file: File) -> None:
+        assert isinstance(inode, PidInode)
+        require_access(task, inode.target)
+
+    def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
+        inode = file.f_inode
+        assert isinstance(inode, PidInode)
+        target = inode.target
+        if not alive(target):
+            raise ENOENT
+        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
+            return
+        is_info = inode.i_private.name == b"fdinfo"
+        kind = 8 if is_info else 10
+        for number in sorted(n for n, f in target.files.fd.items() if f is not None):
+            offset = number + FIRST_COOKIE
+            if offset >= ctx.pos:
+                ino = pid_ino(target.pid, fd.ino_place(number, is_info))
+                if not ctx.emit(b"%d" % number, ino, kind, offset + 1):
+                    return
+
+
+class FdDir(Directory):
+    """fd or fdinfo."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, mode: int) -> None:
+        super().__init__(name, mode, _FD_IOPS, _FD_FOPS)
+
+
+_PID_IOPS: Final = PidDirOperations()
+_PID_FOPS: Final = PidDirFileOperations()
+_FD_IOPS: Final = FdDirOperations()
+_FD_FOPS: Final = FdDirFileOperations()
+_THREAD_BASE: Final = 0x100
+
+_FIRST: Final[tuple[Node, ...]] = (
+    FdDir("fd", 0o500), FdDir("fdinfo", 0o555), namespaces.NS_NODE,
+)  # fmt: skip
+_BEFORE: Final[tuple[Node, ...]] = (
+    process.environ, process.auxv, array.status, process.personality, array.limits,
+    process.comm, process.syscall, process.cmdline,
+)  # fmt: skip
+_AFTER: Final[tuple[Node, ...]] = (
+    array.statm,
+    task_mmu.maps, task_mmu.MEM, Link("cwd", _cwd, _cwd_text), Link("root", _root, _root_text),
+    Link("exe", _exe, _exe_text), process.MOUNTS, process.MOUNTINFO,
+    task_mmu.smaps, task_mmu.smaps_rollup, process.wchan, process.stack,
+    process.cpuset, process.cgroup, process.oom_score, process.oom_adj, process.oom_score_adj,
+    process.loginuid, process.sessionid, process.io, process.uid_map, process.gid_map,
+    process.projid_map, process.setgroups,
+)  # fmt: skip
+
+PID_DIR: Final = PidDir(
+    "", 0, *_FIRST,
+    Directory("task", 0o555, TaskDirOperations(), TaskDirFileOperations()),
+    *_BEFORE, array.stat, *_AFTER, process.coredump_filter, process.timerslack_ns,
+)  # fmt: skip
+THREAD_DIR: Final = PidDir(
+    "", _THREAD_BASE, *_FIRST, *_BEFORE, array.thread_stat, *_AFTER, process.children
+)
+
+
+def pid_directory(sb: SuperBlock, target: Task) -> Inode:
+    """The inode of /proc/PID."""
+    inode = PidInode(sb, 0, PID_DIR, target)
+    inode.i_nlink = 5
+    return inode

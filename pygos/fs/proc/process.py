@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files about one process: arguments, environment, names, scores (fs/proc/base.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pygos.arch.x86.regs import RIP, RSP
+from pygos.fs.namespace import mountinfo_text, mounts_text
+from pygos.fs.proc.access import living, mm_of, require_access
+from pygos.fs.proc.array import rss
+from pygos.fs.synthetic import Synthetic, SyntheticFileOperations, synthetic
+from pygos.include.errno import EACCES, EFAULT, EINVAL, EPERM
+from pygos.include.linux.fs import File, Inode
+from pygos.include.linux.sched import TaskState
+from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
+from pygos.include.uapi.poll import POLLERR, POLLIN, POLLPRI, POLLRDNORM
+
+if TYPE_CHECKING:
+    from pygos.include.linux.sched import Task
+    from pygos.include.linux.wait import WaitQueue
+    from pygos.mm.mm import Mm
+
+#: Arguments and environment are shown up to this, bytes.
+_AREA_MAX: Final = 1 << 22
+
+
+def _read_area(mm: Mm, start: int, end: int) -> bytes:
+    """User memory from start to end, as far as it can be read."""
+    end = min(end, start + _AREA_MAX)
+    parts = []
+    while start < end:
+        step = min(end - start, 4096 - (start & 0xFFF))
+        try:
+            parts.append(mm.read(start, step))
+        except EFAULT:
+            break
+        start += step
+    return b"".join(parts)
+
+
+@synthetic("cmdline")
+def cmdline(task: Task, target: Any) -> bytes:
+    """The arguments; a program that wrote its title over them shows that."""
+    mm = mm_of(target)
+    if mm is None or mm.arg_start >= mm.arg_end:
+        return b""
+    data = _read_area(mm, mm.arg_start, mm.arg_end)
+    if data.endswith(b"\0"):
+        return data
+    if mm.env_start == mm.arg_end and mm.env_end > mm.env_start:
+        data += _read_area(mm, mm.env_start, mm.env_end)
+    return data.split(b"\0")[0]
+
+
+@synthetic("environ", 0o400, require_access)
+def environ(task: Task, target: Any) -> bytes:
+    """The environment the program was started with."""
+    mm = mm_of(target)
+    return _read_area(mm, mm.env_start, mm.env_end) if mm is not None else b""
+
+
+@synthetic("auxv", 0o400, require_access)
+def auxv(task: Task, target: Any) -> bytes:
+    """The ELF auxiliary vector."""
+    mm = mm_of(target)
+    return mm.auxv if mm is not None else b""
+
+
+@synthetic("comm", 0o644)
+def comm(task: Task, target: Any) -> bytes:
+    """The name of the thread."""
+    return living(target).comm + b"\n"
+
+
+@comm.setter
+def _set_comm(task: Task, target: Any, data: bytes) -> None:
+    if living(target).group is not task.group:
+        raise EINVAL
+    target.comm = data.split(b"\0")[0].rstrip(b"\n")[:15]
+
+
+@synthetic("personality", 0o400, require_access)
+def personality(task: Task, target: Any) -> str:
+    """As personality(2) has it."""
+    return f"{living(target).personality:08x}\n"
+
+
+@synthetic("syscall", 0o400, require_access)
+def syscall(task: Task, target: Any) -> str:
+    """The call a sleeping task is in."""
+    living(target)
+    if target.state is TaskState.RUNNING or target.cpu is None:
+        return "running\n"
+    sp, pc = target.regs[RSP], target.regs[RIP]
+    if not target.in_syscall:
+        return f"-1 {sp:#x} {pc:#x}\n"
+    args = [*target.syscall_args, 0, 0, 0, 0, 0, 0][:6]
+    words = " ".join(f"{arg & 0xFFFF_FFFF_FFFF_FFFF:#x}" for arg in args)
+    return f"{target.syscall_nr} {words} {sp:#x} {pc:#x}\n"
+
+
+def _sleeping(target: Task) -> bool:
+    return target.state in (TaskState.INTERRUPTIBLE, TaskState.UNINTERRUPTIBLE)
+
+
+@synthetic("wchan")
+def wchan(task: Task, target: Any) -> str:
+    """Where a sleeping task waits."""
+    living(target)
+    return target.wchan or "0" if _sleeping(target) else "0"
+
+
+@synthetic("stack", 0o400)
+def stack(task: Task, target: Any) -> str:
+    """There are no kernel stacks; only where it waits."""
+    if not task.cred.capable(CAP_SYS_ADMIN):
+        raise EACCES
+    living(target)
+    return f"[<0>] {target.wchan}\n" if _sleeping(target) and target.wchan else ""
+
+
+@synthetic("children")
+def children(task: Task, target: Any) -> str:
+    """Processes that this thread has made."""
+    pids = sorted(child.pid for child in living(target).children)
+    return "".join(f"{pid} " for pid in pids)
+
+
+@synthetic("cpuset")
+def cpuset(task: Task, target: Any) -> str:
+    """The only one."""
+    return "/\n"
+
+
+@synthetic("cgroup")
+def cgroup(task: Task, target: Any) -> str:
+    """The root of the (version 2) hierarchy."""
+    return "0::/\n"
+
+
+# -- the OOM killer's scores
+
+
+@synthetic("oom_score")
+def oom_score(task: Task, target: Any) -> str:
+    """Who is killed first; proc_pid_oom_score(5)."""
+    mm = mm_of(target)
+    total = target.machine.ram.pages
+    points = rss(mm) + len(mm.pt) // 512 if mm is not None else 0
+    points += target.group.oom_score_adj * total // 1000
+    return f"{max(0, (1000 + points * 1000 // total) * 2 // 3)}\n"
+
+
+@synthetic("oom_score_adj", 0o644)
+def oom_score_adj(task: Task, target: Any) -> str:
+    """-1000 (never) to 1000."""
+    return f"{living(target).group.oom_score_adj}\n"
+
+
+def _int(data: bytes) -> int:
+    try:
+        return int(data.strip(b" \t\n\0"), 10)
+    except ValueError:
+        raise EINVAL from None
+
+
+def _adjust(task: Task, target: Task, value: int) -> None:
+    group = living(target).group
+    if value < group.oom_score_adj and not task.cred.capable(CAP_SYS_RESOURCE):
+        raise EACCES
+    group.oom_score_adj = value
+
+
+@oom_score_adj.setter
+def _set_oom_score_adj(task: Task, target: Any, data: bytes) -> None:
+    value = _int(data)
+    if not -1000 <= value <= 1000:
+        raise EINVAL
+    _adjust(task, target, value)
+
+
+@synthetic("oom_adj", 0o644)
+def oom_adj(task: Task, target: Any) -> str:
+    """The old scale: -17 to 15."""
+    value = living(target).group.oom_score_adj
+    return f"{15 if value == 1000 else int(value * 17 / 1000)}\n"
+
+
+@oom_adj.setter
+def _set_oom_adj(task: Task, target: Any, data: bytes) -> None:
+    value = _int(data)
+    if not -17 <= value <= 15:
+        raise EINVAL
+    _adjust(task, target, 1000 if value == 15 else int(value * 1000 / 17))
+
+
+# -- ids
+
+
+@synthetic("loginuid", 0o644)
+def loginuid(task: Task, target: Any) -> str:
+    """Never set: there is no audit."""
+    return "4294967295"
+
+
+@synthetic("sessionid")
+def sessionid(task: Task, target: Any) -> str:
+    """Never set: there is no audit."""
+    return "4294967295"
+
+
+_IDENTITY: Final = f"{0:>10} {0:>10} {0xFFFF_FFFF:>10}\n"
+
+
+@synthetic("uid_map", 0o644)
+def uid_map(task: Task, target: Any) -> str:
+    """The first user namespace: every id is itself."""
+    return _IDENTITY
+
+
+@synthetic("gid_map", 0o644)
+def gid_map(task: Task, target: Any) -> str:
+    """See uid_map."""
+    return _IDENTITY
+
+
+@synthetic("projid_map", 0o644)
+def projid_map(task: Task, target: Any) -> str:
+    """See uid_map."""
+    return _IDENTITY
+
+
+def _refuse(task: Task, target: Any, data: bytes) -> None:
+    raise EPERM
+
+
+uid_map.store = gid_map.store = projid_map.store = loginuid.store = _refuse
+
+
+@synthetic("setgroups", 0o644)
+def setgroups(task: Task, target: Any) -> str:
+    """May setgroups(2) be used in the user namespace?"""
+    return "allow\n"
+
+
+@synthetic("coredump_filter", 0o644)
+def coredump_filter(task: Task, target: Any) -> str:
+    """What a core dump would hold (the default; none are written)."""
+    return "00000033\n"
+
+
+@synthetic("timerslack_ns", 0o666)
+def timerslack_ns(task: Task, target: Any) -> str:
+    """See prctl(2), PR_SET_TIMERSLACK."""
+    if target is not task and not task.cred.capable(CAP_SYS_NICE):
+        raise EPERM
+    return f"{living(target).timer_slack}\n"
+
+
+@timerslack_ns.setter
+def _set_timerslack(task: Task, target: Any, data: bytes) -> None:
+    if target is not task and not task.cred.capable(CAP_SYS_NICE):
+        raise EPERM
+    value = _int(data)
+    if value < 0:
+        raise EINVAL
+    living(target).timer_slack = value or 50_000
+
+
+@synthetic("io", 0o400, require_access)
+def io(task: Task, target: Any) -> str:
+    """Bytes and calls; read_bytes is what came from the host."""
+    threads = living(target).group.threads if target.group.leader is target else [target]
+    names = (
+        ("rchar", "io_rchar"), ("wchar", "io_wchar"), ("syscr", "io_syscr"),
+        ("syscw", "io_syscw"), ("read_bytes", "io_read"), ("write_bytes", "io_write"),
+    )  # fmt: skip
+    lines = [f"{name}: {sum(getattr(t, field) for t in threads)}\n" for name, field in names]
+    return "".join(lines) + "cancelled_write_bytes: 0\n"
+
+
+# -- mounts
+
+
+class MountsFileOperations(SyntheticFileOperations):
+    """A list of mounts; poll(2) tells by POLLPRI that it has changed."""
+
+    __slots__ = ()
+
+    def text(self, task: Task, file: File) -> bytes:
+        inode: Any = file.f_inode
+        target = living(inode.target)
+        ns = target.nsproxy.mnt
+        make = mountinfo_text if inode.i_private is MOUNTINFO else mounts_text
+        return make(ns, target.fs.root)
+
+    def open(self, task: Task, inode: Inode, file: File) -> None:
+        file.f_ra = self._event(file)
+
+    @staticmethod
+    def _event(file: File) -> int:
+        inode: Any = file.f_inode
+        event: int = inode.target.nsproxy.mnt.event
+        return event
+
+    def poll(self, task: Task, file: File) -> int:
+        mask = POLLIN | POLLRDNORM
+        event = self._event(file)
+        if event != file.f_ra:
+            file.f_ra = event
+            mask |= POLLERR | POLLPRI
+        return mask
+
+    def poll_queues(self, file: File) -> tuple[WaitQueue, ...] | None:
+        inode: Any = file.f_inode
+        return (inode.target.nsproxy.mnt.poll,)
+
+
+_MOUNTS_FOPS: Final = MountsFileOperations()
+MOUNTS: Final = Synthetic("mounts", 0o444, None, fop=_MOUNTS_FOPS)
+MOUNTINFO: Final = Synthetic("mountinfo", 0o444, None, fop=_MOUNTS_FOPS)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The root of procfs: the machine's files, a directory for each process, self."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pygos.fs.dcache import d_make_root, shrink_dcache_sb
+from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.synthetic import (
+    Directory,
+    Link,
+    Node,
+    SyntheticInode,
+    SyntheticInodeOperations,
+    child_ino,
+    emit_nodes,
+)
+from pygos.include.linux.fs import (
+    Dentry,
+    DentryOperations,
+    FileSystemType,
+    Inode,
+    Kstatfs,
+    SuperBlock,
+    SuperOperations,
+)
+from pygos.include.uapi.dirent import DT_DIR
+from pygos.include.uapi.magic import PROC_SUPER_MAGIC
+
+if TYPE_CHECKING:
+    from pygos.include.linux.fs import DirContext, File
+    from pygos.include.linux.sched import Task
+
+#: Offsets of processes in the root's listing begin here.
+_FIRST_PROCESS: Final = 256
+#: Inode numbers of /proc/PID and below.
+_PID_INO: Final = 1 << 32
+
+
+class ProcDentryOperations(DentryOperations):
+    """Names of processes and descriptors are right while what they name is there."""
+
+    __slots__ = ()
+
+    def revalidate(self, task: Task, dentry: Dentry) -> bool:
+        inode = dentry.d_inode
+        if inode is None:
+            return False
+        if type(inode) is SyntheticInode:
+            return True
+        from pygos.fs.proc.base import PidInode, pid_revalidate
+
+        assert isinstance(inode, PidInode)
+        return pid_revalidate(task, dentry, inode)
+
+
+class ProcSuperOperations(SuperOperations):
+    """Nothing is stored."""
+
+    __slots__ = ()
+
+    def statfs(self, sb: SuperBlock) -> Kstatfs:
+        return Kstatfs(type=sb.s_magic)
+
+    def put_super(self, sb: SuperBlock) -> None:
+        shrink_dcache_sb(sb)
+
+    def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
+        """hidepid= and gid= are taken and mean nothing."""
+
+
+def _self(task: Task, target: object) -> bytes:
+    return b"%d" % task.tgid
+
+
+def _thread_self(task: Task, target: object) -> bytes:
+    return b"%d/task/%d" % (task.tgid, task.pid)
+
+
+def _mounts(task: Task, target: object) -> bytes:
+    return b"self/mounts"
+
+
+_LINKS: Final = (Link("self", _self), Link("thread-self", _thread_self))
+_MOUNTS: Final = Link("mounts", _mounts)
+
+
+def static_nodes() -> dict[bytes, Node]:
+    """The names of the root that are always there."""
+    from pygos.fs.proc.sysctl import SYSCTL_ROOT
+    from pygos.fs.proc.system import SYSTEM_NODES
+
+    nodes: list[Node] = [*SYSTEM_NODES, _MOUNTS, SYSCTL_ROOT]
+    return {node.name: node for node in nodes}
+
+
+def parse_pid(name: bytes) -> int:
+    """A process number as a name: digits without leading zeros; -1 if it is none."""
+    if not name.isdigit() or len(name) > 10 or (name[0] == 48 and len(name) > 1):
+        return -1
+    return int(name)
+
+
+class ProcRootOperations(SyntheticInodeOperations):
+    """The root directory."""
+
+    __slots__ = ()
+
+    def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
+        root: ProcRoot = dir.i_private
+        node = root.nodes().get(name)
+        if node is not None:
+            return SyntheticInode(dir.i_sb, child_ino(dir, name), node, None)
+        pid = parse_pid(name)
+        if pid < 1:
+            return None
+        target = task.machine.pids.tasks.get(pid)
+        if target is None:
+            return None
+        from pygos.fs.proc.base import pid_directory
+
+        return pid_directory(dir.i_sb, target)
+
+
+class ProcRootFileOperations(DirFileOperations):
+    """Its listing: the machine's files, then the processes by number."""
+
+    __slots__ = ()
+
+    def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
+        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
+            return
+        root: ProcRoot = file.f_inode.i_private
+        if ctx.pos < _FIRST_PROCESS:
+            if not emit_nodes(file.f_inode, list(root.nodes().values()), ctx):
+                return
+            ctx.pos = _FIRST_PROCESS
+        for pid in sorted(task.machine.pids.tasks):
+            target = task.machine.pids.tasks[pid]
+            offset = _FIRST_PROCESS + pid
+            if pid < 1 or offset < ctx.pos or target.group.leader is not target:
+                continue
+            if not ctx.emit(b"%d" % pid, pid_ino(pid, 0), DT_DIR, offset + 1):
+                return
+
+
+def pid_ino(pid: int, place: int) -> int:
+    """The inode number of a file of a process, by its place in the table."""
+    return _PID_INO + (pid << 24) + place
+
+
+class ProcRoot(Directory):
+    """The root's node."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("", 0o555, ROOT_IOPS, ROOT_FOPS)
+
+    def nodes(self) -> dict[bytes, Node]:
+        """All fixed names, the two links to oneself last."""
+        return {**static_nodes(), **{link.name: link for link in _LINKS}}
+
+
+ROOT_IOPS: Final = ProcRootOperations()
+ROOT_FOPS: Final = ProcRootFileOperations()
+_ROOT: Final = ProcRoot()
+_SUPER_OPS: Final = ProcSuperOperations()
+_DENTRY_OPS: Final = ProcDentryOperations()
+
+
+class ProcType(FileSystemType):
+    """mount -t proc."""
+
+    __slots__ = ()
+    name = "proc"
+
+    def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
+        sb = SuperBlock(task.machine, self, _SUPER_OPS)
+        sb.s_magic = PROC_SUPER_MAGIC
+        sb.s_blocksize = 1024
+        sb.s_d_op = _DENTRY_OPS
+        sb.s_fs_info = {}
+        sb.s_root = d_make_root(sb, SyntheticInode(sb, sb.new_ino(), _ROOT, None))
+        return sb
+
+
+__all__ = ["ProcType", "parse_pid", "pid_ino"]

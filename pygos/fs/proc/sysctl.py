@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""/proc/sys: the machine's tunables (fs/proc/proc_sysctl.c).
+
+``machine.sysctl`` has them by dotted name; every entry shows up here. What is kept elsewhere
+or computed has a handler in ``_SPECIAL``; what may be written, and between which bounds, is
+in ``_WRITABLE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.synthetic import (
+    Directory,
+    Synthetic,
+    SyntheticInode,
+    SyntheticInodeOperations,
+    fixed_ino,
+)
+from pygos.include.errno import EINVAL, EPERM
+from pygos.include.linux.fs import DirContext, File, Inode
+from pygos.include.uapi.capability import CAP_SYS_ADMIN
+from pygos.include.uapi.dirent import DT_DIR, DT_REG
+
+if TYPE_CHECKING:
+    from pygos.include.linux.machine import Machine
+    from pygos.include.linux.sched import Task
+
+_PREFIX: Final = "sys/"
+_INT_MAX: Final = 0x7FFF_FFFF
+_LONG_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
+
+#: Writable integers and their bounds; writable texts have None.
+_WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
+    "kernel.pid_max": (301, 4_194_304), "kernel.threads-max": (20, _INT_MAX),
+    "kernel.core_pattern": None, "kernel.core_uses_pid": (0, _INT_MAX),
+    "kernel.dmesg_restrict": (0, 1), "kernel.printk": None, "kernel.panic": (0, _INT_MAX),
+    "kernel.randomize_va_space": (0, 2), "kernel.hostname": None, "kernel.domainname": None,
+    "kernel.overflowuid": (0, 65535), "kernel.overflowgid": (0, 65535),
+    "kernel.sem": None, "kernel.shmmax": (0, (1 << 64) - 1), "kernel.shmall": (0, (1 << 64) - 1),
+    "kernel.shmmni": (0, 32768), "kernel.msgmax": (0, _INT_MAX), "kernel.msgmnb": (0, _INT_MAX),
+    "kernel.msgmni": (0, 32768), "vm.overcommit_memory": (0, 2),
+    "vm.overcommit_ratio": (0, _INT_MAX), "vm.max_map_count": (0, _INT_MAX),
+    "vm.mmap_min_addr": (0, _LONG_MAX), "vm.swappiness": (0, 200), "vm.panic_on_oom": (0, 2),
+    "vm.drop_caches": (1, 4), "fs.file-max": (0, _LONG_MAX), "fs.nr_open": (8, 0x7FFF_FFC0),
+    "fs.pipe-max-size": (4096, _INT_MAX), "fs.pipe-user-pages-soft": (0, _LONG_MAX),
+    "fs.pipe-user-pages-hard": (0, _LONG_MAX), "fs.lease-break-time": (0, _INT_MAX),
+    "fs.protected_symlinks": (0, 1), "fs.protected_hardlinks": (0, 1),
+    "fs.protected_fifos": (0, 2), "fs.protected_regular": (0, 2), "fs.suid_dumpable": (0, 2),
+    "fs.epoll.max_user_watches": (0, _LONG_MAX), "fs.mqueue.queues_max": (0, _INT_MAX),
+}  # fmt: skip
+#: Readable by the owner alone.
+_WRITE_ONLY: Final = frozenset(("vm.drop_caches",))
+
+
+# -- values kept elsewhere
+
+
+def _pid_max(task: Task) -> int:
+    return task.machine.pids.max
+
+
+def _file_max(task: Task) -> int:
+    return task.machine.file_max
+
+
+def _file_nr(task: Task) -> str:
+    return f"{task.machine.nr_files}\t0\t{task.machine.file_max}"
+
+
+def _inode_nr(task: Task) -> str:
+    cached = len(task.machine.dcache.lru) if task.machine.dcache is not None else 0
+    return f"{cached}\t0"
+
+
+def _inode_state(task: Task) -> str:
+    return _inode_nr(task) + "\t0\t0\t0\t0\t0"
+
+
+def _dentry_state(task: Task) -> str:
+    cached = len(task.machine.dcache.lru) if task.machine.dcache is not None else 0
+    return f"{cached}\t{cached}\t45\t0\t0\t0"
+
+
+def _hostname(task: Task) -> str:
+    return task.nsproxy.uts.nodename
+
+
+def _domainname(task: Task) -> str:
+    return task.nsproxy.uts.domainname
+
+
+def _last_pid(task: Task) -> int:
+    return task.machine.pids.last
+
+
+def _entropy_avail(task: Task) -> int:
+    return 256
+
+
+def format_uuid(raw: bytes) -> str:
+    """A random (version 4) UUID of 16 random bytes."""
+    raw = raw[:6] + bytes(((raw[6] & 0x0F) | 0x40, raw[7], (raw[8] & 0x3F) | 0x80)) + raw[9:]
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _uuid(task: Task) -> str:
+    return format_uuid(task.machine.entropy.bytes(16))
+
+
+def _boot_id(task: Task) -> str:
+    misc = task.machine.misc
+    found: str | None = misc.get("boot_id")
+    if found is None:
+        found = misc["boot_id"] = _uuid(task)
+    return found
+
+
+def _tainted(task: Task) -> int:
+    return int(task.machine.oops_count > 0) << 7
+
+
+def _no_value(task: Task) -> int:
+    return 0
+
+
+_SPECIAL: Final[dict[str, Callable[[Task], int | str]]] = {
+    "kernel.pid_max": _pid_max, "kernel.hostname": _hostname, "kernel.domainname": _domainname,
+    "kernel.ns_last_pid": _last_pid, "kernel.tainted": _tainted,
+    "kernel.random.uuid": _uuid, "kernel.random.boot_id": _boot_id,
+    "kernel.random.entropy_avail": _entropy_avail, "kernel.random.poolsize": _entropy_avail,
+    "fs.file-max": _file_max, "fs.file-nr": _file_nr, "fs.inode-nr": _inode_nr,
+    "fs.inode-state": _inode_state, "fs.dentry-state": _dentry_state,
+    "vm.drop_caches": _no_value,
+}  # fmt: skip
+
+
+# -- writing
+
+
+def _store_special(task: Task, name: str, value: Any) -> bool:
+    """Put a value where it is kept; False if that is machine.sysctl."""
+    machine = task.machine
+    if name == "kernel.pid_max":
+        machine.pids.max = value
+    elif name == "fs.file-max":
+        machine.file_max = value
+    elif name == "kernel.hostname":
+        task.nsproxy.uts.nodename = value[:64]
+    elif name == "kernel.domainname":
+        task.nsproxy.uts.domainname = value[:64]
+    elif name == "vm.drop_caches":
+        _drop_caches(machine, value)
+    else:
+        return False
+    return True
+
+
+def _drop_caches(machine: Machine, what: int) -> None:
+    """1: clean pages; 2: unused names."""
+    if what & 1:
+        for shrinker in machine.zone.shrinkers:
+            shrinker.shrink(machine.zone.nr_file, False)
+    if what & 2 and machine.dcache is not None:
+        from pygos.fs.dcache import prune_dcache
+
+        prune_dcache(machine.dcache, len(machine.dcache.lru))
+
+
+def parse_int(data: bytes) -> int:
+    """An integer as proc_dointvec() takes it: white space around it. EINVAL."""
+    words = data.strip(b"\0 \t\n").split()
+    if not words or len(words[0]) > 21:
+        raise EINVAL
+    try:
+        return int(words[0], 0)
+    except ValueError:
+        raise EINVAL from None
+
+
+def store(task: Task, name: str, data: bytes) -> None:
+    """A program wrote to a tunable. EINVAL, EPERM."""
+    if name not in _WRITABLE:
+        raise EPERM
+    if name in ("kernel.hostname", "kernel.domainname") and not task.cred.capable(CAP_SYS_ADMIN):
+        raise EPERM
+    bounds = _WRITABLE[name]
+    value: int | str
+    if bounds is None:
+        value = data.split(b"\n")[0].split(b"\0")[0].decode("utf-8", "surrogateescape")
+    else:
+        value = parse_int(data)
+        if not bounds[0] <= value <= bounds[1]:
+            raise EINVAL
+    if not _store_special(task, name, value):
+        task.machine.sysctl[name] = value
+
+
+# -- the tree
+
+
+def all_names(machine: Machine) -> list[str]:
+    """Dotted names of all tunables."""
+    return sorted({*machine.sysctl, *_SPECIAL})
+
+
+def _show(task: Task, target: Any) -> str:
+    special = _SPECIAL.get(target)
+    value = special(task) if special is not None else task.machine.sysctl[target]
+    return str(value).replace(" ", "\t") + "\n" if target in _TABBED else f"{value}\n"
+
+
+def _store(task: Task, target: Any, data: bytes) -> None:
+    store(task, target, data)
+
+
+#: Vectors of integers: shown with tabs between them.
+_TABBED: Final = frozenset(("kernel.printk", "kernel.sem"))
+_READ_ONLY: Final = Synthetic("", 0o444, _show)
+_READ_WRITE: Final = Synthetic("", 0o644, _show, _store)
+_WRITE: Final = Synthetic("", 0o200, _show, _store)
+
+
+def children_of(machine: Machine, prefix: str) -> dict[str, bool]:
+    """The names directly below a dotted prefix ("" or "kernel."); True: a directory."""
+    found: dict[str, bool] = {}
+    for name in all_names(machine):
+        if name.startswith(prefix):
+            head, dot, _ = name[len(prefix) :].partition(".")
+            found[head] = bool(dot)
+    return found
+
+
+def _prefix(dir: Inode) -> str:
+    assert isinstance(dir, SyntheticInode)
+    return dir.target or ""
+
+
+class SysctlDirOperations(SyntheticInodeOperations):
+    """A directory of tunables; ``target`` of its inode is the dotted prefix."""
+
+    __slots__ = ()
+
+    def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
+        prefix = _prefix(dir)
+        text = name.decode("utf-8", "surrogateescape")
+        kind = children_of(task.machine, prefix).get(text)
+        if kind is None or "." in text:
+            return None
+        ino = fixed_ino(dir.i_sb, _PREFIX.encode() + prefix.encode() + name)
+        if kind:
+            return SyntheticInode(dir.i_sb, ino, SYSCTL_ROOT, f"{prefix}{text}.")
+        full = prefix + text
+        node = _READ_WRITE if full in _WRITABLE else _READ_ONLY
+        return SyntheticInode(dir.i_sb, ino, _WRITE if full in _WRITE_ONLY else node, full)
+
+
+class SysctlDirFileOperations(DirFileOperations):
+    """Its listing."""
+
+    __slots__ = ()
+
+    def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
+        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
+            return
+        prefix = _prefix(file.f_inode)
+        entries = list(children_of(task.machine, prefix).items())
+        for place in range(ctx.pos - FIRST_COOKIE, len(entries)):
+            name, is_dir = entries[place]
+            ino = fixed_ino(file.f_inode.i_sb, (_PREFIX + prefix + name).encode())
+            kind = DT_DIR if is_dir else DT_REG
+            if not ctx.emit(name.encode(), ino, kind, place + FIRST_COOKIE + 1):
+                return
+
+
+SYSCTL_ROOT: Final = Directory("sys", 0o555, SysctlDirOperations(), SysctlDirFileOperations())
