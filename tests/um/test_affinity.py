@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,8 +16,11 @@ pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CP
 
 
 @pytest.fixture
-def machine() -> Iterator[Guest]:
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
+    """A machine on a host that looks quiet."""
+    monkeypatch.setattr(Affinity, "runnable", staticmethod(lambda: 1))
     guest = Guest()
+    guest.um.affinity._looked += 10**12  # not by itself
     yield guest
     guest.close()
 
@@ -25,27 +29,51 @@ def test_idle_times_of_all_cpus_are_known() -> None:
     assert set(Affinity.idle()) >= os.sched_getaffinity(0)
 
 
-@pytest.mark.parametrize(("crowded", "spare"), [(True, True), (True, False), (False, True)])
-def test_machine_moves_only_from_a_crowd_to_an_idle_cpu(
-    machine: Guest, crowded: bool, spare: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def look(machine: Guest, waited: float, idle: dict[int, float], alone: bool = True) -> bool:
+    """Let the policy believe a second passed, with these parts of it waited and idle."""
     affinity = machine.um.affinity
-    cpu = machine.cpu(GETPID_LOOP)
-    old = affinity.home
-    affinity._looked -= 10**9
-    idle = affinity._idle
-    later = affinity._waited + 10**12 * crowded
-    monkeypatch.setattr(Affinity, "waited", staticmethod(lambda: later))
-    rested = {number: ns + 10**12 for number, ns in idle.items()} if spare else idle
-    monkeypatch.setattr(Affinity, "idle", staticmethod(lambda: rested))
-    moved = affinity.look()
-    assert moved is (crowded and spare)
+    second = 10**9
+    affinity._looked = time.monotonic_ns() - second
+    waited_before, idle_before = affinity._waited, dict(affinity._idle)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Affinity, "waited", lambda _: waited_before + int(waited * second))
+        later = {cpu: idle_before[cpu] + int(part * second) for cpu, part in idle.items()}
+        patch.setattr(Affinity, "idle", lambda _: later)
+        moved = affinity.look(alone)
     if moved:
-        machine.um._move_home()
-        assert affinity.home != old
-    assert os.sched_getaffinity(0) == {affinity.home}
-    assert os.sched_getaffinity(cpu.pid) == {affinity.home}
-    assert os.sched_getaffinity(machine.um.zygote.pid) == {affinity.home}
+        machine.um.affinity.bring([machine.um.zygote.pid])
+    assert os.sched_getaffinity(0) == affinity.where
+    assert os.sched_getaffinity(machine.um.zygote.pid) == affinity.where
+    return moved
+
+
+def test_machine_and_stubs_share_a_cpu(machine: Guest) -> None:
+    home = {machine.um.affinity.home}
+    assert os.sched_getaffinity(0) == home
+    assert os.sched_getaffinity(machine.cpu(GETPID_LOOP).pid) == home
+
+
+def test_machine_moves_only_from_a_crowd_to_an_idle_cpu(machine: Guest) -> None:
+    affinity = machine.um.affinity
+    home, *others = sorted(os.sched_getaffinity(1), key=lambda cpu: cpu != affinity.home)
+    other = others[0]
+    assert not look(machine, 0.0, {home: 0.9, other: 0.9})
+    assert not look(machine, 0.0, {home: 0.0, other: 0.9})
+    assert not look(machine, 0.5, {home: 0.0, other: 0.9}, alone=False), "its own crowd"
+    assert look(machine, 0.5, {home: 0.0, other: 0.9})
+    assert affinity.where == {other}
+
+
+def test_machine_floats_while_all_cpus_are_busy(machine: Guest) -> None:
+    affinity = machine.um.affinity
+    cpus = os.sched_getaffinity(1)
+    busy = dict.fromkeys(cpus, 0.1)
+    assert look(machine, 0.5, busy)
+    assert affinity.floating
+    assert os.sched_getaffinity(0) == cpus
+    assert not look(machine, 0.5, busy)
+    assert look(machine, 0.0, dict.fromkeys(cpus, 0.4))
+    assert not affinity.floating
 
 
 def test_computing_guests_spread(machine: Guest) -> None:

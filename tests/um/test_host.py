@@ -277,10 +277,7 @@ def test_regular_files_are_always_ready(guest: Guest, tmp_path: Path) -> None:
 
 def test_affinity_is_given_back() -> None:
     before = os.sched_getaffinity(0)
-    machine = Guest()
-    if len(before) > 1:
-        assert len(os.sched_getaffinity(0)) == 1
-    machine.close()
+    Guest().close()
     assert os.sched_getaffinity(0) == before
 
 

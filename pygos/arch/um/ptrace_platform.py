@@ -127,6 +127,7 @@ class UmPtrace:
 
     def fork_stub(self, parent: int, control: tuple[int, int, memoryview]) -> Stub:
         """Clone a stopped stub with its mappings. EAGAIN if the host has no process left."""
+        self._look_around()
         try:
             pid = self.zygote.fork(parent, control[0])
         except OSError as error:
@@ -304,13 +305,15 @@ class UmPtrace:
 
     def _tick(self, cpu: UmCpu) -> None:
         """A time slice ended: is everyone on the right host CPU?"""
-        if self.affinity.tick(cpu, [*self.running.values(), *self.pending]):
-            self._move_home()
+        self.affinity.tick(cpu, [*self.running.values(), *self.pending])
+        self._look_around()
 
-    def _move_home(self) -> None:
-        """The kernel thread moved to another host CPU: take the stubs along."""
-        pids = [stub.pid for stub in self.stubs.values() if not stub.away]
-        self.affinity.bring([self.zygote.pid, self._watcher, *pids])
+    def _look_around(self) -> None:
+        """Move the whole machine if there is a better place for it."""
+        affinity = self.affinity
+        if affinity.due() and affinity.look(len(self.running) + len(self.pending) <= 1):
+            pids = [stub.pid for stub in self.stubs.values() if not stub.away]
+            affinity.bring([self.zygote.pid, self._watcher, *pids])
 
     # -- the run loop ------------------------------------------------------------------
 
