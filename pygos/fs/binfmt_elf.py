@@ -74,6 +74,11 @@ class ElfFile:
     def loads(self) -> list[Phdr]:
         return [phdr for phdr in self.phdrs if phdr.type == elf.PT_LOAD]
 
+    @property
+    def executable_stack(self) -> bool:
+        """PT_GNU_STACK asks for it; without one a 64-bit program's stack isn't executable."""
+        return any(ph.type == elf.PT_GNU_STACK and ph.flags & elf.PF_X for ph in self.phdrs)
+
 
 @dataclass(slots=True)
 class Image:
@@ -157,7 +162,7 @@ def _load(prm: BinPrm, program: ElfFile, interp_file: File | None) -> None:
     mm = begin_new_exec(prm)
     randomize = not task.personality & _ADDR_NO_RANDOMIZE
     try:
-        stack_top = _layout(prm, mm, randomize)
+        stack_top = _layout(prm, mm, randomize, program.executable_stack)
         image = _map_program(prm, mm, program, interp is not None, randomize)
         entry, base = image.entry, 0
         if interp is not None and interp_file is not None:
@@ -181,7 +186,7 @@ def _random_pages(prm: BinPrm, bits: int) -> int:
     return (value & ((1 << bits) - 1)) * PAGE_SIZE
 
 
-def _layout(prm: BinPrm, mm: Mm, randomize: bool) -> int:
+def _layout(prm: BinPrm, mm: Mm, randomize: bool, executable_stack: bool) -> int:
     """Stack and mmap_base (arch_pick_mmap_layout); returns the top of the stack."""
     task = prm.task
     top = TASK_SIZE - PAGE_SIZE
@@ -195,7 +200,7 @@ def _layout(prm: BinPrm, mm: Mm, randomize: bool) -> int:
     if randomize:
         mm.mmap_base -= _random_pages(prm, 28)
     size = _string_bytes(prm) + _STACK_RESERVE
-    setup_stack(mm, task, top, size + PAGE_SIZE - 1 & PAGE_MASK)
+    setup_stack(mm, task, top, size + PAGE_SIZE - 1 & PAGE_MASK, executable_stack)
     return top
 
 

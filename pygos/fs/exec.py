@@ -337,6 +337,8 @@ def _reset_signals(task: Task) -> None:
     for timer in tuple(task.group.posix_timers.values()):
         timer.cancel()
     task.group.posix_timers.clear()
+    task.group.did_exec = True
+    task.group.membarrier = 0
     task.clear_child_tid = 0
     task.robust_list = 0
 

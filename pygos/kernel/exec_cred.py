@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _S_ISUID, _S_ISGID, _S_IXGRP = 0o4000, 0o2000, 0o010
 _MNT_NOSUID = 0x02
+_SECBIT_KEEP_CAPS = 0x10
 _SECBIT_NOROOT = 1
 
 
@@ -36,6 +37,7 @@ def cred_for_exec(task: Task, file: File) -> tuple[Cred, bool]:
     cred = replace(
         old, euid=euid, egid=egid, suid=euid, sgid=egid, fsuid=euid, fsgid=egid,
         cap_permitted=permitted, cap_effective=effective, cap_ambient=ambient,
+        securebits=old.securebits & ~_SECBIT_KEEP_CAPS,
     )
     secure = old.uid != euid or old.gid != egid
     return (old if cred == old else cred), secure

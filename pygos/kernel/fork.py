@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pygos.arch.x86.regs import FS_BASE, ORIG_RAX, RAX, RIP, RSP
 from pygos.include.dataclass import dataclass
-from pygos.include.errno import E2BIG, EAGAIN, EFAULT, EINVAL
+from pygos.include.errno import E2BIG, EAGAIN, EFAULT, EINVAL, ERESTARTNOINTR
 from pygos.include.linux.fs import FsStruct
 from pygos.include.linux.sched import (
     SIG_DEFAULT,
@@ -23,6 +23,7 @@ from pygos.include.linux.syscalls import Size, ULong, UserAddr, syscall
 from pygos.include.linux.wait import WaitQueue, wait_killable
 from pygos.include.uapi import sched as uapi
 from pygos.kernel.pid import alloc_pid, attach_pid
+from pygos.kernel.schedcalls import sched_fork
 from pygos.mm.fork import dup_mm
 
 if TYPE_CHECKING:
@@ -126,6 +127,9 @@ def kernel_clone(task: Task, args: CloneArgs) -> int:
     """Create the child; for vfork wait until it has given the memory back."""
     if task.restart is None:
         _check_flags(task, args)
+        if task.signal_pending():
+            # The whole group may be stopping or dying: no new thread must escape that.
+            raise ERESTARTNOINTR
         child = copy_process(task, args)
         task.machine.nr_forks += 1
         if not args.flags & uapi.CLONE_VFORK:
@@ -227,6 +231,8 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.nice = task.nice
     child.policy = task.policy
     child.rt_priority = task.rt_priority
+    child.ioprio = task.ioprio
+    sched_fork(child)
     child.cpus_allowed = task.cpus_allowed
     child.blocked = task.blocked
     child.nsproxy = task.nsproxy

@@ -19,6 +19,8 @@ from pygos.include.uapi.sigcontext import (
 )
 
 FXSAVE_SIZE: Final = 512
+#: Bytes of the second magic number.
+MAGIC2_SIZE: Final = FP_XSTATE_MAGIC2_SIZE
 XSAVE_MIN: Final = FXSAVE_SIZE + 64
 SW_BYTES: Final = 464
 #: In the header: which parts hold something; compaction (never in a frame); reserved.
@@ -32,6 +34,7 @@ _SW: Final = Struct("<IIQI28x")
 _U64: Final = Struct("<Q")
 _U32: Final = Struct("<I")
 _MAGIC2: Final = FP_XSTATE_MAGIC2.to_bytes(4, "little")
+_RESERVED: Final = bytes(XSAVE_MIN - _XCOMP_BV)
 
 
 def has_xsave(image: bytes) -> bool:
@@ -58,46 +61,54 @@ def frame_image(image: bytes) -> bytes:
     return bytes(out) + _MAGIC2
 
 
-class FrameImage:
-    """What a sigreturn found at the fpstate pointer: how much of it is to be read."""
+class FpuShape:
+    """What all images of this machine's CPUs have in common."""
 
-    __slots__ = ("features", "size")
+    __slots__ = ("features", "mxcsr_mask", "size", "software")
 
-    def __init__(self, legacy: bytes, own_size: int) -> None:
-        """`legacy`: the first 512 bytes; `own_size`: of this machine's images."""
-        magic, extended, self.features, self.size = _SW.unpack_from(legacy, SW_BYTES)
-        bad = magic != FP_XSTATE_MAGIC1 or not XSAVE_MIN <= self.size <= own_size
-        if bad or self.size > extended:
-            self.size = 0
-
-
-def magic2_ok(data: bytes) -> bool:
-    """Are these the four bytes after an extended image?"""
-    return data == _MAGIC2
+    def __init__(self, image: bytes) -> None:
+        self.size = len(image)
+        #: The possible parts, and the bytes in which ptrace tells them.
+        self.features = _U64.unpack_from(image, SW_BYTES)[0]
+        self.software = image[SW_BYTES:FXSAVE_SIZE]
+        self.mxcsr_mask = _U32.unpack_from(image, _MXCSR_MASK)[0] or _DEFAULT_MXCSR_MASK
 
 
-def image_from_frame(data: bytes, features: int, current: bytes) -> bytes:
+def frame_extent(data: bytes, shape: FpuShape) -> tuple[int, int]:
+    """How many bytes of a frame's image count, and which parts are in it.
+
+    `data` is what lies at the fpstate pointer, as much as could be read. Without its magic
+    numbers only the FXSAVE area counts, as for programs that know nothing else.
+    """
+    magic, extended, features, size = _SW.unpack_from(data, SW_BYTES)
+    if (
+        magic == FP_XSTATE_MAGIC1
+        and XSAVE_MIN <= size <= shape.size
+        and size <= extended
+        and data[size : size + 4] == _MAGIC2
+    ):
+        return size, features
+    return FXSAVE_SIZE, XFEATURE_FPSSE
+
+
+def image_from_frame(data: bytes, shape: FpuShape) -> bytes:
     """An XSAVE image for the CPU from a frame's: parts that the frame hasn't got are reset.
 
-    `data` is the frame's FXSAVE area or whole extended image; `features` the parts that it
-    is said to have; `current` any image of this CPU, for its size and possible parts.
     ValueError for what the CPU would refuse: reserved bits in the header or MXCSR.
     """
-    if not has_xsave(current):
+    if shape.size < XSAVE_MIN:
         return data[:FXSAVE_SIZE]
-    possible = _U64.unpack_from(current, SW_BYTES)[0]
-    out = bytearray(len(current))
-    out[: len(data)] = data
-    if len(data) >= XSAVE_MIN:
+    size, features = frame_extent(data, shape)
+    out = bytearray(shape.size)
+    out[:size] = data[:size]
+    present = XFEATURE_FPSSE
+    if size >= XSAVE_MIN:
         present = _U64.unpack_from(data, XSTATE_BV)[0]
-        if present & ~possible or any(data[_XCOMP_BV:XSAVE_MIN]):
+        if present & ~shape.features or data[_XCOMP_BV:XSAVE_MIN] != _RESERVED:
             raise ValueError("reserved bits in the XSAVE header")
         present &= features
-    else:
-        present = XFEATURE_FPSSE
-    mask = _U32.unpack_from(current, _MXCSR_MASK)[0] or _DEFAULT_MXCSR_MASK
-    if _U32.unpack_from(out, _MXCSR)[0] & ~mask:
+    if _U32.unpack_from(out, _MXCSR)[0] & ~shape.mxcsr_mask:
         raise ValueError("reserved bits in MXCSR")
-    _U64.pack_into(out, XSTATE_BV, present & possible)
-    out[SW_BYTES:FXSAVE_SIZE] = current[SW_BYTES:FXSAVE_SIZE]
+    _U64.pack_into(out, XSTATE_BV, present & shape.features)
+    out[SW_BYTES:FXSAVE_SIZE] = shape.software
     return bytes(out)

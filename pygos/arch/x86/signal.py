@@ -9,6 +9,7 @@ before sigreturn: only what a program may set by itself is taken from it.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
@@ -59,7 +60,6 @@ from pygos.kernel.sigsend import force_sig
 
 if TYPE_CHECKING:
     from pygos.include.linux.mm_types import UserMemory
-    from pygos.include.linux.platform import Cpu
 
 USER_CS: Final = 0x33
 USER_DS: Final = 0x2B
@@ -76,6 +76,12 @@ INFO_OFFSET: Final = UC_OFFSET + _UC.size
 _CONTEXT: Final = (
     R8, R9, R10, R11, R12, R13, R14, R15, RDI, RSI, RBP, RBX, RDX, RAX, RCX, RSP, RIP, EFLAGS,
 )  # fmt: skip
+_FROM_REGS: Final = itemgetter(*_CONTEXT)
+#: The other way: the positions in the context of the registers R15..RDI.
+_TO_REGS: Final = itemgetter(*[_CONTEXT.index(index) for index in range(RDI + 1)])
+_REGS: Final = Struct(f"<{SS + 1}Q")
+#: machine.misc: the FpuShape of this machine's CPUs.
+_SHAPE: Final = "fpu_shape"
 
 
 def rewind_syscall(task: Task) -> None:
@@ -132,7 +138,7 @@ def _frame_bytes(
     return _FRAME.pack(
         action.restorer,
         uc_flags, 0, stack.sp, flags, stack.size,
-        *[regs[index] for index in _CONTEXT],
+        *_FROM_REGS(regs.tolist()),
         regs[CS] & 0xFFFF, 0, 0, regs[SS] & 0xFFFF,
         task.trap_err, task.trap_nr, oldmask, task.trap_cr2, fpstate,
         oldmask,
@@ -200,16 +206,12 @@ def _restore(task: Task, mm: UserMemory, frame: int) -> None:
     _restore_altstack(task, *fields[2:5])
     regs = task.regs
     context = fields[5:23]
-    fpstate = fields[31]
-    for index, value in zip(_CONTEXT[:-1], context[:-1], strict=True):
-        regs[index] = value
-    regs[EFLAGS] = (regs[EFLAGS] & ~FIX_EFLAGS) | (context[-1] & FIX_EFLAGS)
+    eflags = (regs[EFLAGS] & ~FIX_EFLAGS) | (context[-1] & FIX_EFLAGS)
     # Selectors aren't taken from the frame: 32-bit code segments are closed.
-    regs[CS] = USER_CS
-    regs[SS] = USER_DS
-    regs[ORIG_RAX] = _M64
-    assert task.cpu is not None
-    _restore_fpu(task.cpu, mm, fpstate)
+    regs[: SS + 1] = memoryview(
+        _REGS.pack(*_TO_REGS(context), _M64, context[16], USER_CS, eflags, context[15], USER_DS)
+    ).cast("Q")
+    _restore_fpu(task, mm, fields[31])
 
 
 def _restore_altstack(task: Task, sp: int, flags: int, size: int) -> None:
@@ -219,17 +221,18 @@ def _restore_altstack(task: Task, sp: int, flags: int, size: int) -> None:
         pass
 
 
-def _restore_fpu(cpu: Cpu, mm: UserMemory, fpstate: int) -> None:
+def _restore_fpu(task: Task, mm: UserMemory, fpstate: int) -> None:
     """Load the frame's FPU state; no pointer: the initial state. EFAULT, ValueError."""
+    cpu = task.cpu
+    assert cpu is not None
     if not fpstate:
         cpu.set_fpu(None)
         return
-    current = cpu.get_fpu()
-    data = mm.read(fpstate, fpu.FXSAVE_SIZE)
-    features = fpu.XFEATURE_FPSSE
-    if fpu.has_xsave(current):
-        frame = fpu.FrameImage(data, len(current))
-        if frame.size and fpu.magic2_ok(mm.read(fpstate + frame.size, 4)):
-            data = mm.read(fpstate, frame.size)
-            features = frame.features
-    cpu.set_fpu(fpu.image_from_frame(data, features, current))
+    shape: fpu.FpuShape | None = task.machine.misc.get(_SHAPE)
+    if shape is None:
+        shape = task.machine.misc[_SHAPE] = fpu.FpuShape(cpu.get_fpu())
+    try:
+        data = mm.read(fpstate, shape.size + fpu.MAGIC2_SIZE)
+    except EFAULT:
+        data = mm.read(fpstate, fpu.FXSAVE_SIZE)
+    cpu.set_fpu(fpu.image_from_frame(data, shape))

@@ -123,7 +123,8 @@ class Sched:
         if not ready or new_cpu is None:
             task.nvcsw += 1
             self._take_off(task)
-        elif trap.kind is TrapKind.TICK and self.queue:
+        elif self.queue and (trap.kind is TrapKind.TICK or task.need_resched):
+            task.need_resched = False
             task.nivcsw += 1
             self._take_off(task)
             self.add(task)
