@@ -30,7 +30,7 @@ SYSCALL_MODULES: Final = (
     "pygos.fs.utimes",
     "pygos.fs.statfs",
     "pygos.fs.fs_struct",
-    "pygos.fs.namespace",
+    "pygos.fs.mount",
     "pygos.fs.fcntl",
     "pygos.fs.ioctl",
     "pygos.fs.locks",

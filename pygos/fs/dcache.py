@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from pygos.fs.inode import iput
+from pygos.include.errno import ENAMETOOLONG
 from pygos.include.linux.fs import Dentry
+from pygos.include.uapi.limits import PATH_MAX
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import Inode, Path, SuperBlock
@@ -177,8 +179,9 @@ def shrink_dcache_sb(sb: SuperBlock) -> None:
 
 
 def _components(path: Path, root: Path | None) -> tuple[list[bytes], bool]:
-    """Names from `path` up to `root` or the top, last first; was `root` met?"""
+    """Names from `path` up to `root` or the top, last first; was `root` met? ENAMETOOLONG."""
     names: list[bytes] = []
+    left = PATH_MAX
     dentry, mnt = path.dentry, path.mnt
     while root is None or dentry is not root.dentry or mnt is not root.mnt:
         if dentry is mnt.mnt_root:
@@ -190,6 +193,9 @@ def _components(path: Path, root: Path | None) -> tuple[list[bytes], bool]:
         if parent is dentry:
             return names, False
         names.append(dentry.d_name)
+        left -= len(dentry.d_name) + 1
+        if left < 0:
+            raise ENAMETOOLONG
         dentry = parent
     return names, True
 
@@ -198,7 +204,7 @@ def d_path(path: Path, root: Path | None, unreachable: bool = False) -> bytes:
     """The path as seen from `root` (None: from the top of all mounts).
 
     Removed files end in " (deleted)". With `unreachable` a place that isn't below `root`
-    begins with "(unreachable)", as getcwd(2) shows it.
+    begins with "(unreachable)", as getcwd(2) shows it. Errors: ENAMETOOLONG (PATH_MAX).
     """
     dentry = path.dentry
     if dentry.d_op is not None and (text := dentry.d_op.d_dname(dentry)) is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mounts: the tree of them, mount(2), umount2(2), and their lists in /proc.
+"""Mounts: the tree of them, and their lists in /proc. The system calls are in fs/mount.py.
 
 A mount is found by (parent mount, mountpoint dentry) in its namespace's table; fs/walk.py
 steps over mountpoints by that. All mounts are private: nothing propagates.
@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING
 
 from pygos.fs.dcache import d_path, dentry_path, is_subdir
 from pygos.fs.super import get_fs_type, kill_super
-from pygos.fs.walk import LOOKUP_FOLLOW, follow_mounts, path_lookup
+from pygos.fs.walk import follow_mounts
 from pygos.include.errno import (
     EBUSY,
     EINVAL,
-    ELOOP,
-    ENAMETOOLONG,
-    ENOENT,
-    ENOTDIR,
-    EPERM,
 )
 from pygos.include.linux.fs import (
     MNT_NOATIME,
@@ -30,26 +25,14 @@ from pygos.include.linux.fs import (
     MNT_NOSYMFOLLOW,
     MNT_READONLY,
     MNT_RELATIME,
-    S_DEAD,
-    S_IFDIR,
-    S_IFMT,
     SB_RDONLY,
     MntNamespace,
     Mount,
     Path,
 )
-from pygos.include.linux.syscalls import Flags, PathArg, PathOrNull, ULong, UserAddr, syscall
-from pygos.include.uapi.capability import CAP_SYS_ADMIN
-from pygos.include.uapi.fcntl import AT_FDCWD
 from pygos.include.uapi.kdev_t import major, minor
 from pygos.include.uapi.mount import (
     MNT_DETACH,
-    MNT_EXPIRE,
-    MNT_FORCE,
-    MS_BIND,
-    MS_MGC_MSK,
-    MS_MGC_VAL,
-    MS_MOVE,
     MS_NOATIME,
     MS_NODEV,
     MS_NODIRATIME,
@@ -58,16 +41,11 @@ from pygos.include.uapi.mount import (
     MS_NOSYMFOLLOW,
     MS_PRIVATE,
     MS_RDONLY,
-    MS_REC,
-    MS_REMOUNT,
     MS_SHARED,
-    MS_SILENT,
     MS_SLAVE,
     MS_STRICTATIME,
     MS_UNBINDABLE,
-    UMOUNT_NOFOLLOW,
 )
-from pygos.include.uapi.mount import MS_NOUSER as _MS_NOUSER
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import Dentry, SuperBlock
@@ -297,151 +275,6 @@ def do_umount(task: Task, mnt: Mount, flags: int) -> None:
         detach_mount(one)
     for one in gone:
         put_mount(machine, one)
-
-
-# -- system calls
-
-
-def _check_mountpoint(mnt: Mount, path: Path) -> None:
-    """Directories are mounted on directories, files on files, nothing on what is removed."""
-    inode = path.inode
-    root = mnt.mnt_root.d_inode
-    assert root is not None
-    if inode.i_flags & S_DEAD or path.dentry.d_unhashed:
-        raise ENOENT
-    if (inode.i_mode & S_IFMT == S_IFDIR) != (root.i_mode & S_IFMT == S_IFDIR):
-        raise ENOTDIR
-
-
-def _do_remount(task: Task, path: Path, flags: int, data: str) -> None:
-    mnt = path.mnt
-    if path.dentry is not mnt.mnt_root:
-        raise EINVAL
-    if not flags & MS_BIND:
-        mnt.mnt_sb.s_op.remount(mnt.mnt_sb, flags, data)
-    mnt.mnt_flags = mnt_flags(flags)
-
-
-def _do_loopback(task: Task, path: Path, source: bytes | None, flags: int) -> None:
-    """mount --bind."""
-    if not source:
-        raise EINVAL
-    old = path_lookup(task, AT_FDCWD, source, LOOKUP_FOLLOW)
-    if old.mnt.mnt_ns is None:
-        raise EINVAL
-    machine = task.machine
-    if flags & MS_REC:
-        mnt = copy_tree(machine, old.mnt, old.dentry)
-    else:
-        mnt = clone_mount(machine, old.mnt, old.dentry)
-    _check_mountpoint(mnt, path)
-    attach_tree(mnt, path)
-
-
-def _do_move(task: Task, path: Path, source: bytes | None) -> None:
-    """mount --move."""
-    if not source:
-        raise EINVAL
-    old = path_lookup(task, AT_FDCWD, source, LOOKUP_FOLLOW)
-    mnt = old.mnt
-    if old.dentry is not mnt.mnt_root or mnt.mnt_parent is mnt or mnt.mnt_ns is None:
-        raise EINVAL
-    _check_mountpoint(mnt, path)
-    if path.mnt in subtree(mnt):
-        raise ELOOP
-    detach_mount(mnt)
-    attach_mount(mnt, path)
-
-
-def _do_new_mount(
-    task: Task, path: Path, fstype: str | None, source: str, flags: int, data: str
-) -> None:
-    if not fstype:
-        raise EINVAL
-    ns: MntNamespace = path.mnt.mnt_ns
-    if len(ns.table) >= MOUNT_MAX:
-        raise EINVAL
-    mnt = kern_mount(task, fstype, source, flags, data)
-    if mnt.mnt_sb is path.mnt.mnt_sb and path.dentry is path.mnt.mnt_root:
-        raise EBUSY
-    _check_mountpoint(mnt, path)
-    attach_mount(mnt, path)
-
-
-def _text(raw: bytes | None) -> str:
-    return raw.decode("utf-8", "surrogateescape") if raw else ""
-
-
-def _options(task: Task, addr: int) -> bytes:
-    """The data page of mount(2), up to its NUL. EFAULT."""
-    if not addr:
-        return b""
-    assert task.mm is not None
-    try:
-        return task.mm.read_cstr(addr, 4096)
-    except ENAMETOOLONG:
-        return task.mm.read(addr, 4096)
-
-
-@syscall(partial="mounts don't propagate: MS_SHARED gives EINVAL.")
-def mount(
-    task: Task,
-    dev_name: PathOrNull,
-    dir_name: PathArg,
-    type: PathOrNull,
-    flags: ULong,
-    data: UserAddr,
-) -> int:
-    """Mount a file system, or bind, move, remount one. mount(2).
-
-    Errors: EPERM, EINVAL, ENODEV, ENOTDIR, ENOENT, EBUSY, ELOOP, EFAULT.
-    """
-    options = _text(_options(task, data))
-    if flags & MS_MGC_MSK == MS_MGC_VAL:
-        flags &= ~MS_MGC_MSK
-    path = path_lookup(task, AT_FDCWD, dir_name, LOOKUP_FOLLOW)
-    if not task.cred.capable(CAP_SYS_ADMIN):
-        raise EPERM
-    if flags & _MS_NOUSER or path.mnt.mnt_ns is None:
-        raise EINVAL
-    if flags & MS_REMOUNT:
-        _do_remount(task, path, flags, options)
-    elif flags & MS_BIND:
-        _do_loopback(task, path, dev_name, flags)
-    elif flags & _PROPAGATION:
-        _change_propagation(path, flags)
-    elif flags & MS_MOVE:
-        _do_move(task, path, dev_name)
-    else:
-        _do_new_mount(task, path, _text(type), _text(dev_name), flags, options)
-    return 0
-
-
-def _change_propagation(path: Path, flags: int) -> None:
-    """All mounts are private already; to become shared is refused."""
-    kind = flags & ~(MS_REC | MS_SILENT)
-    if kind not in (MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE) or path.dentry is not path.mnt.mnt_root:
-        raise EINVAL
-
-
-@syscall(name="umount2")
-def umount(task: Task, name: PathArg, flags: Flags) -> int:
-    """Unmount what is mounted at a place. umount2(2).
-
-    Errors: EINVAL (no mountpoint; flags), EBUSY, EPERM, and those of the path walk.
-    """
-    if flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW):
-        raise EINVAL
-    if flags & MNT_EXPIRE:
-        raise EINVAL
-    if not task.cred.capable(CAP_SYS_ADMIN):
-        raise EPERM
-    how = 0 if flags & UMOUNT_NOFOLLOW else LOOKUP_FOLLOW
-    path = path_lookup(task, AT_FDCWD, name, how)
-    if path.dentry is not path.mnt.mnt_root or path.mnt.mnt_ns is None:
-        raise EINVAL
-    do_umount(task, path.mnt, flags)
-    return 0
 
 
 # -- lists

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _HEAD64 = Struct("<QqHB").pack
 _HEAD = Struct("<QqH").pack
-_M63 = 0x7FFF_FFFF_FFFF_FFFF
+#: One call returns no more bytes than this, however large the buffer.
+_MAX_ROOM = 1 << 20
 
 
 class Getdents64(DirContext):
@@ -96,10 +97,10 @@ def getdents64(task: Task, file: FileArg, dirent: UserOut) -> int:
 
     Errors: EBADF, EFAULT, EINVAL (not even one fits), ENOENT (removed), ENOTDIR.
     """
-    return _list(task, file, dirent, Getdents64(file.f_pos, dirent.length))
+    return _list(task, file, dirent, Getdents64(file.f_pos, min(dirent.length, _MAX_ROOM)))
 
 
 @syscall
 def getdents(task: Task, file: FileArg, dirent: UserOut) -> int:
     """Directory entries as the old struct linux_dirent. getdents(2). Errors: see getdents64."""
-    return _list(task, file, dirent, Getdents(file.f_pos, dirent.length))
+    return _list(task, file, dirent, Getdents(file.f_pos, min(dirent.length, _MAX_ROOM)))

@@ -25,7 +25,6 @@ from pygos.include.linux.fs import (
 from pygos.include.linux.syscalls import FileArg, Size, UInt, UserAddr, syscall
 from pygos.include.linux.wait import WouldSleep
 from pygos.include.uapi.fcntl import O_APPEND
-from pygos.include.uapi.uio import MAX_RW_COUNT
 from pygos.mm.uaccess import KernelBuffer
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
 _CHUNK = 1 << 18
+#: One call moves no more than this, so that other programs get their turn.
+_MAX_COPY = 1 << 26
 _OFFSET_MAX = (1 << 63) - 1
 
 
@@ -131,7 +132,7 @@ def sendfile(task: Task, out_file: FileArg, in_file: FileArg, offset: UserAddr, 
         raise EINVAL
     if count > _OFFSET_MAX or in_file.f_inode.i_mode & S_IFMT == S_IFDIR:
         raise EINVAL
-    moved = copy_data(task, in_file, out_file, pos, None, min(count, MAX_RW_COUNT))
+    moved = copy_data(task, in_file, out_file, pos, None, min(count, _MAX_COPY))
     if offset:
         assert task.mm is not None
         task.mm.write_u64(offset, pos + moved)
@@ -177,7 +178,7 @@ def copy_file_range(
     if flags:
         raise EINVAL
     _check_range(in_file, out_file)
-    count = min(length, MAX_RW_COUNT, max(0, in_file.f_inode.i_size - pos))
+    count = min(length, _MAX_COPY, max(0, in_file.f_inode.i_size - pos))
     same = in_file.f_inode is out_file.f_inode
     if same and pos < target + count and target < pos + count:
         raise EINVAL

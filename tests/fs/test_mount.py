@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 from pygos.fs.fs_struct import chdir
+from pygos.fs.mount import mount, pivot_root, umount
 from pygos.fs.namei_calls import access, mkdir, rename, symlink, unlink
-from pygos.fs.namespace import copy_mnt_ns, mount, mountinfo_text, mounts_text, umount
+from pygos.fs.namespace import copy_mnt_ns, mountinfo_text, mounts_text
 from tests.support.kernel import Kernel, boot
 
 EPERM, ENOENT, EACCES, EBUSY, ENODEV, ENOTDIR, EINVAL, EROFS = (
@@ -146,6 +147,21 @@ def test_a_new_namespace_has_its_own_mounts(k: Kernel) -> None:
     assert k.call(umount, b"/mnt", 0) == 0
     k.task = child
     assert k.names(b"/mnt") == [b"both"]
+
+
+def test_pivot_root(k: Kernel) -> None:
+    do_mount(k, b"new", b"/mnt", b"tmpfs")
+    k.call(mkdir, b"/mnt/old", 0o755)
+    assert k.call(pivot_root, b"/", b"/mnt/old") == EBUSY
+    assert k.call(pivot_root, b"/mnt", b"/dst") == EBUSY
+    assert k.call(pivot_root, b"/mnt/old", b"/mnt/old") == EINVAL
+    assert k.call(pivot_root, b"/mnt", b"/mnt/old") == 0
+    assert k.names(b"/") == [b"old"]
+    assert k.get(b"/old/src/file") == b"data"
+    assert k.call(access, b"/old/../../old", 0) == 0
+    assert [line[1] for line in mounts(k)] == [b"/old", b"/"]
+    assert k.call(umount, b"/old", MNT_DETACH) == 0
+    assert k.names(b"/old") == []
 
 
 def test_links_can_be_forbidden_on_a_mount(k: Kernel) -> None:
