@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _READ, _WRITE, _EXEC, _UNKNOWN = Access.READ, Access.WRITE, Access.EXEC, Access.UNKNOWN
 #: Pages served by one fault; powers of two.
 ANON_AROUND: Final = 16
+ANON_GROWING: Final = 64
 FILE_AROUND: Final = 64
 REUSE_AROUND: Final = 64
 COW_FILE_AROUND: Final = 8
@@ -151,6 +152,10 @@ def _anon_fault(mm: Mm, vma: Vma, vpn: int, host: bool) -> None:
     pt = mm.pt
     if not pt.keys().isdisjoint(range(lo, hi)):
         lo, hi = _absent_run(pt, lo, hi, vpn)
+    if lo - 1 in pt and lo - ANON_AROUND in pt:  # it grows upwards: more at once
+        end = min(lo + ANON_GROWING, vma.end >> 12)
+        if end > hi:
+            lo, hi = _absent_run(pt, lo, end, vpn)
     anon_populate(mm, vma, vpn, lo, hi, host)
 
 

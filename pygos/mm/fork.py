@@ -155,12 +155,13 @@ def _forget(child: Mm, vma: Vma) -> None:
     pt = child.pt
     lo, hi = vma.start >> 12, vma.end >> 12
     gone = [pt.pop(vpn) for vpn in present(child, lo, hi)]
-    anon = sum(1 for pte in gone if pte & PTE_ANON)
-    child.rss_anon -= anon
+    anon = [pte >> 12 for pte in gone if pte & PTE_ANON]
+    child.zone.put_many(anon)
+    child.rss_anon -= len(anon)
     if vma.mapping is not None and vma.mapping.keep:
-        child.rss_shmem -= len(gone) - anon
+        child.rss_shmem -= len(gone) - len(anon)
     else:
-        child.rss_file -= len(gone) - anon
+        child.rss_file -= len(gone) - len(anon)
     if any(pte & PTE_HOSTED for pte in gone):
         child.space.unmap(vma.start, hi - lo)
 

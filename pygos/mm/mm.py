@@ -245,6 +245,7 @@ def mmput(mm: Mm) -> None:
         return
     mm.space.destroy()
     exit_mmap(mm)
+    mm.zone.trim()
 
 
 def exit_mmap(mm: Mm) -> None:

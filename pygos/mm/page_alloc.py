@@ -504,6 +504,7 @@ class Zone:
                     if used.find(1, pfn, pfn + size) < 0:
                         continue
                     if done + size > budget:
+                        self.freed_used = max(self.freed_used - done, 0)
                         return done
                     self.ram.discard(pfn, size)
                     used[pfn : pfn + size] = bytes(size)

@@ -318,7 +318,7 @@ def test_frames_are_freed_only_after_running_cpus_were_told(task: Task) -> None:
             assert zone.refcount[pfn] == 1
 
     pfn = mm.pt[addr >> 12] >> 12
-    mm.space = Spy()  # type: ignore[assignment]
+    mm.space = Spy()
     do_munmap(mm, addr, 16 * PAGE)
     assert order == ["sync"]
     assert zone.refcount[pfn] == 0
