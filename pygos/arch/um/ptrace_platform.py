@@ -41,8 +41,17 @@ Traps = Sequence[tuple[Cpu, Trap]]
 _TICK_NS: Final = 10_000_000
 _BLOCKS: Final = 32_768
 _POOL: Final = 4
-_ESRCH, _EINTR, _EIO, _ECHILD, _EAGAIN, _ENOMEM, _EINVAL = 3, 4, 5, 10, 11, 12, 22
+_EPERM, _ESRCH, _EINTR, _EIO, _ECHILD, _EAGAIN, _ENOMEM, _EINVAL = 1, 3, 4, 5, 10, 11, 12, 22
 _MAX64: Final = (1 << 64) - 1
+
+
+def _mmap_min_addr() -> int:
+    """The host's vm.mmap_min_addr, which binds even root without CAP_SYS_RAWIO."""
+    try:
+        with open("/proc/sys/vm/mmap_min_addr", "rb") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 1 << 16
 
 
 class UmPtrace:
@@ -64,6 +73,8 @@ class UmPtrace:
         self.stubs: dict[int, Stub] = {}
         self._dying: set[int] = set()
         self._pool: list[tuple[Stub, tuple[int, int, memoryview]]] = []
+        #: No mapping may begin below: the host forbids it to unprivileged processes.
+        self.mmap_min_addr = _mmap_min_addr()
         self._told = False
         self._closed = False
         self._pid = os.getpid()
@@ -244,8 +255,8 @@ class UmPtrace:
         them all, they are only a cache; faults bring back what is used. Else it's a bug."""
         index = (self.zygote.registers(pid)[R15] - STUB_LIST) // 32
         number = -self.zygote.result(pid)
-        if number != _ENOMEM:
-            va, length, op, offset = space.entry(index)
+        va, length, op, offset = space.entry(index)
+        if number != _ENOMEM and not (number == _EPERM and va < self.mmap_min_addr):
             raise HostError(
                 f"mapping change {index} failed ({os.strerror(number)}): system call "
                 f"{op >> 32} va {va:#x}+{length:#x} prot {op & 7} offset {offset:#x}"
