@@ -184,7 +184,7 @@ class Machine:
         CommandNotFound and CommandNotExecutable say that it could not be started. Processes
         that it leaves running are killed.
         """
-        from pygos.drivers.hoststream import BytesSink, BytesSource
+        from pygos.drivers.memstream import BytesSink, BytesSource
 
         argv = _argv(args)
         environ = dict(self._env)

@@ -12,7 +12,7 @@ from pygos.arch.x86.regs import SYSCALL_ARGS
 from pygos.kernel.decode import LazyDecoder, NoSyscall
 
 #: The packages that list their handler modules in SYSCALL_MODULES* constants.
-_ROOMS = ("pygos.mm", "pygos.kernel", "pygos.arch.x86", "pygos.fs", "pygos.drivers")
+_ROOMS = ("pygos.mm", "pygos.kernel", "pygos.arch.x86", "pygos.fs", "pygos.net", "pygos.drivers")
 
 
 def handler_modules() -> list[str]:

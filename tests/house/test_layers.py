@@ -19,6 +19,7 @@ ROOMS = (
     "fs",
     "drivers",
     "init",
+    "net",
     "cli",
     "host",
     "arch/x86",

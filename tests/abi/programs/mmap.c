@@ -61,11 +61,12 @@ static void anonymous(void)
 	IS(mremap(q, 64 * PAGE, 2 * PAGE, 0) == q);
 	say("%s\n", touch(q + 2 * PAGE, 0));
 	p = map(1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	IS(mremap(q, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p - 16 * PAGE) == p - 16 * PAGE);
-	say("%c %s\n", p[-16 * PAGE], touch(q, 0));
+	char *place = map(32, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 16 * PAGE;
+	IS(mremap(q, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
+	say("%c %s\n", *place, touch(q, 0));
 	SHOW((long)mremap((void *)PAGE, PAGE, 2 * PAGE, 0));
-	SHOW(madvise(p - 16 * PAGE, PAGE, MADV_DONTNEED));
-	say("%d\n", p[-16 * PAGE]);
+	SHOW(madvise(place, PAGE, MADV_DONTNEED));
+	say("%d\n", *place);
 	SHOW(madvise(p, PAGE, 9999));
 	SHOW(madvise((void *)PAGE, PAGE, MADV_DONTNEED));
 }

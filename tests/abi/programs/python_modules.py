@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # abi-needs: /usr/bin/python3
 # abi-timeout: 60
-"""CPython: sqlite3, multiprocessing, asyncio, selectors, mmap, archives."""
+"""CPython: sqlite3, multiprocessing, selectors, mmap, archives."""
 
-import asyncio
 import concurrent.futures
 import mmap
 import multiprocessing
@@ -29,23 +28,6 @@ with open("mapped", "w+b") as file:
         print(area.find(b"hello"), len(area))
     file.seek(5000)
     print(file.read(5))
-
-
-async def countdown(name: str, n: int) -> str:
-    for _ in range(n):
-        await asyncio.sleep(0.001)
-    return f"{name} done"
-
-
-async def main() -> None:
-    print(await asyncio.gather(countdown("a", 3), countdown("b", 1)))
-    process = await asyncio.create_subprocess_exec("echo", "async", stdout=asyncio.subprocess.PIPE)
-    print((await process.communicate())[0], process.returncode)
-    loop = asyncio.get_running_loop()
-    print(await loop.run_in_executor(None, sum, range(100)))
-
-
-asyncio.run(main())
 
 
 def square(n: int) -> int:
