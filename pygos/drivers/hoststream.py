@@ -22,9 +22,14 @@ from pygos.include.errno import (
     EINVAL,
     EIO,
     ENOTTY,
+    EPERM,
     EPIPE,
 )
 from pygos.include.linux.fs import (
+    ATTR_GID,
+    ATTR_MODE,
+    ATTR_SIZE,
+    ATTR_UID,
     FMODE_LSEEK,
     FMODE_READ,
     FMODE_STREAM,
@@ -39,6 +44,7 @@ from pygos.include.linux.fs import (
     File,
     FileOperations,
     FileSystemType,
+    Iattr,
     Inode,
     InodeOperations,
     Kstat,
@@ -48,7 +54,7 @@ from pygos.include.linux.fs import (
 )
 from pygos.include.linux.platform import HostStat
 from pygos.include.linux.wait import WaitQueue, wait_on
-from pygos.include.uapi.fcntl import O_NONBLOCK, SEEK_CUR, SEEK_END, SEEK_SET
+from pygos.include.uapi.fcntl import O_APPEND, O_NONBLOCK, SEEK_CUR, SEEK_END, SEEK_SET
 from pygos.include.uapi.ioctls import FIONREAD
 from pygos.include.uapi.poll import (
     POLLERR,
@@ -68,6 +74,8 @@ if TYPE_CHECKING:
 
 #: Bytes moved in one call of the host.
 CHUNK: Final = 65536
+#: Bytes of one write(2) after which other tasks get a turn.
+STEP: Final = 4 << 20
 _READABLE: Final = POLLIN | POLLRDNORM
 _WRITABLE: Final = POLLOUT | POLLWRNORM
 
@@ -98,6 +106,12 @@ class HostStream(Protocol):
 
     def seek(self, offset: int, whence: int) -> int:
         """Move the position that the host's processes share; ESPIPE."""
+
+    def reopen(self, write: bool, append: bool) -> HostStream:
+        """The same regular file with a position of its own. EACCES."""
+
+    def truncate(self, size: int) -> None:
+        """Set the size of a regular file."""
 
     def close(self) -> None: ...
 
@@ -187,6 +201,10 @@ class HostFileOperations(FileOperations):
         channel = ends.writer if file.f_mode & FMODE_WRITE else ends.reader
         if channel is None:
             raise EACCES
+        if inode.i_mode & S_IFMT == S_IFREG:
+            write, append = file.f_mode & FMODE_WRITE != 0, file.f_flags & O_APPEND != 0
+            channel = new_channel(task.machine, channel.stream.reopen(write, append))
+            ends.own[file] = channel
         file.private_data = channel
         file.f_mode = file_mode(inode.i_mode, file.f_mode)
         ends.users += 1
@@ -216,7 +234,10 @@ class HostFileOperations(FileOperations):
         if type(kept) is Progress and kept.channel is channel:
             done = kept.done
             buf.advance(done)
+        stop = done + STEP
         while buf.length:
+            if done >= stop:
+                return self._pause(task, channel, done)
             try:
                 data = buf.take(CHUNK)
                 moved = channel.stream.write(data)
@@ -232,6 +253,13 @@ class HostFileOperations(FileOperations):
             if moved < len(data):
                 return self._full(task, file, channel, done)
         return done
+
+    def _pause(self, task: Task, channel: HostChannel, done: int) -> int:
+        """Let others run during a huge write; a signal ends it."""
+        if task.signal_pending():
+            return done
+        task.restart = Progress(channel, done)
+        wait_on(task, deadline=task.machine.clock.monotonic(), why="cond_resched")
 
     def _full(self, task: Task, file: File, channel: HostChannel, done: int) -> int:
         """The host takes no more now."""
@@ -291,6 +319,11 @@ class HostFileOperations(FileOperations):
         if file.private_data is None:
             return
         ends: HostEnds = file.f_inode.i_private
+        own = ends.own.pop(file, None)
+        if own is not None:
+            stream = own.stream
+            own.close()
+            stream.close()
         ends.users -= 1
         if not ends.users:
             ends.close()
@@ -299,12 +332,14 @@ class HostFileOperations(FileOperations):
 class HostEnds:
     """i_private: the channels behind one host file, and how many files are open."""
 
-    __slots__ = ("channels", "reader", "users", "writer")
+    __slots__ = ("channels", "own", "reader", "users", "writer")
 
     def __init__(self) -> None:
         self.reader: HostChannel | None = None
         self.writer: HostChannel | None = None
         self.channels: list[HostChannel] = []
+        #: Channels of files that were opened again and have a position of their own.
+        self.own: dict[File, HostChannel] = {}
         self.users = 0
 
     def close(self) -> None:
@@ -315,9 +350,16 @@ class HostEnds:
 
 
 class HostInodeOperations(InodeOperations):
-    """Only fstat(2) works; nothing of the host's file can be changed."""
+    """fstat(2), and the size of an output that is a regular file; nothing else can be changed."""
 
     __slots__ = ()
+
+    def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
+        ends: HostEnds = inode.i_private
+        if attr.valid & (ATTR_MODE | ATTR_UID | ATTR_GID) or ends.writer is None:
+            raise EPERM
+        if attr.valid & ATTR_SIZE:
+            ends.writer.stream.truncate(attr.size)
 
     def getattr(self, task: Task, path: Path, inode: Inode) -> Kstat | None:
         ends: HostEnds = inode.i_private

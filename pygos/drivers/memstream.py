@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
-from pygos.include.errno import EPIPE, ESPIPE
+from typing import TYPE_CHECKING
+
+from pygos.include.errno import EACCES, EINVAL, EPIPE, ESPIPE
 from pygos.include.linux.fs import S_IFIFO
 from pygos.include.linux.platform import HostStat
 from pygos.include.uapi.poll import POLLHUP, POLLIN, POLLOUT
+
+if TYPE_CHECKING:
+    from pygos.drivers.hoststream import HostStream
 
 
 class _MemoryStream:
@@ -25,6 +30,12 @@ class _MemoryStream:
 
     def seek(self, offset: int, whence: int) -> int:
         raise ESPIPE
+
+    def reopen(self, write: bool, append: bool) -> HostStream:
+        raise EACCES
+
+    def truncate(self, size: int) -> None:
+        raise EINVAL
 
     def close(self) -> None:
         pass

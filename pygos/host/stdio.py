@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any, Final, Self
 
 from pygos.host import libc
-from pygos.include.errno import EAGAIN, EBADF, ENOTTY, Errno, errno_class
+from pygos.include.errno import EACCES, EAGAIN, EBADF, ENOTTY, Errno, errno_class
 from pygos.include.linux.platform import HostStat
 
 _NR_SENDTO: Final = 44
@@ -134,6 +134,27 @@ class HostStream:
         except OSError:
             return 0
         return count
+
+    def reopen(self, write: bool, append: bool) -> HostStream:
+        """The same regular file with a position of its own; never more access than this has."""
+        flags = (os.O_WRONLY if write else os.O_RDONLY) | (os.O_APPEND if append else 0)
+        have = fcntl.fcntl(self._given, fcntl.F_GETFL) & os.O_ACCMODE
+        if have not in (os.O_RDWR, flags & os.O_ACCMODE):
+            raise EACCES
+        try:
+            fd = os.open(f"/proc/self/fd/{self._given}", flags | os.O_CLOEXEC)
+        except OSError as error:
+            raise _errno(error) from None
+        stream = HostStream(fd)
+        stream._owned = True
+        return stream
+
+    def truncate(self, size: int) -> None:
+        """Set the size of a regular file that was opened for writing."""
+        try:
+            os.ftruncate(self._fd, size)
+        except OSError as error:
+            raise _errno(error) from None
 
     def seek(self, offset: int, whence: int) -> int:
         """Move the position of a regular file, which the host's processes share. ESPIPE."""

@@ -12,6 +12,7 @@ import pytest
 
 from pygos.drivers.hoststream import open_std_files
 from pygos.drivers.memstream import BytesSink, BytesSource
+from pygos.fs.open import dentry_open
 from pygos.host.stdio import HostStream
 from pygos.include.uapi.stat import Stat
 from tests.support.fsworld import O_NONBLOCK, FsWorld
@@ -216,8 +217,29 @@ def test_regular_file_as_output(w: FsWorld, tmp_path: Path) -> None:
         task = start(w, None, HostStream(file.fileno()), None)
         assert w.write(task, 1, b"after") == 5
         assert fstat(w, task, 1).st_size == 12
-        assert w.ok(task, "ftruncate", 1, 0) == -EINVAL or path.read_bytes() == b"before after"
     assert path.read_bytes() == b"before after"
+
+
+def test_output_opened_again_has_its_own_position(w: FsWorld, tmp_path: Path) -> None:
+    """`echo > /dev/stdout` with standard output in a file, as on Linux."""
+    path = tmp_path / "out"
+    with path.open("wb") as file:
+        task = start(w, None, HostStream(file.fileno()), None)
+        w.write(task, 1, b"first")
+        again = dentry_open(task, task.files.fd[1].f_path, 1)
+        task.files.fd[5] = again
+        assert w.ok(task, "ftruncate", 5, 0) == 0
+        assert w.write(task, 5, b"2nd") == 3
+        assert path.read_bytes() == b"2nd"
+        assert w.write(task, 1, b"!") == 1
+        assert path.read_bytes() == b"2nd\0\0!"
+        added = dentry_open(task, task.files.fd[1].f_path, 0o2001)
+        task.files.fd[6] = added
+        assert w.write(task, 6, b"+") == 1
+        assert path.read_bytes() == b"2nd\0\0!+"
+        for fd in (1, 5, 6):
+            assert w.ok(task, "close", fd) == 0
+        assert w.machine.host["streams"] == {}
 
 
 def test_dev_null_of_the_host_is_a_device(w: FsWorld) -> None:
@@ -234,8 +256,6 @@ def test_dev_null_of_the_host_is_a_device(w: FsWorld) -> None:
 
 
 def test_reopening_through_proc_keeps_the_direction(w: FsWorld) -> None:
-    from pygos.fs.open import dentry_open
-
     sink = BytesSink()
     task = start(w, BytesSource(b"again"), sink, None)
     file = dentry_open(task, task.files.fd[1].f_path, 1)
