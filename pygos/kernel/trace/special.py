@@ -183,6 +183,17 @@ def prctl_more(call: Call, i: int) -> str | None:
     return None if i32(call.args[0]) in _PR_ONE else hexa(call.args[i])
 
 
+_DUMPABLE: Final = ("SUID_DUMP_DISABLE", "SUID_DUMP_USER", "SUID_DUMP_ROOT")
+
+
+def ret_prctl(call: Call) -> str:
+    """The result of prctl(2)."""
+    value = call.result
+    if i32(call.args[0]) == pr.PR_GET_DUMPABLE and value < len(_DUMPABLE):
+        return f"{value} ({_DUMPABLE[value]})"
+    return str(i64(value))
+
+
 def fin_arch_prctl(call: Call, i: int) -> str:
     """The second argument of arch_prctl(2)."""
     if i32(call.args[0]) in (pr.ARCH_GET_FS, pr.ARCH_GET_GS) and not call.failed:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: The column of the "=" before a result.
 _COLUMN: Final = 40
 _M64: Final = (1 << 64) - 1
+_KILL_BIT: Final = 1 << 8
 _ERRNO_MAX: Final = 4095
 #: What ends a call without the program seeing it (include/linux/errno.h).
 _RESTARTS: Final = {
@@ -112,6 +113,8 @@ class Strace:
         traced = self._tasks.get(task)
         if traced is None or traced.pending is None or self._sink is None:
             return
+        if task.pending.mask & _KILL_BIT and not traced.deferred:
+            return  # it dies without seeing the result
         pending = traced.pending
         traced.pending = None
         call = pending.call

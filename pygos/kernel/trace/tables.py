@@ -137,7 +137,7 @@ pipe out_pipe
 pipe2 out_pipe PIPE|
 poll pollfds u d =ret_poll
 ppoll pollfds u <time.Timespec sigset lu =ret_poll
-prctl PRCTL opt_prctl prctl_more prctl_more prctl_more
+prctl PRCTL opt_prctl prctl_more prctl_more prctl_more =ret_prctl
 preadv2 . . . ld x RWF|
 prlimit64 . RLIMIT <resource.Rlimit >resource.Rlimit
 pselect6 d fdset fdset fdset <time.Timespec sigset6 =ret_select
