@@ -37,6 +37,7 @@ SYSCALL_MODULES: Final = (
     "pygos.fs.xattr",
     "pygos.fs.sync",
     "pygos.fs.sendfile",
+    "pygos.fs.memfd",
 )
 #: Starting programs.
 SYSCALL_MODULES_EXEC: Final = ("pygos.fs.exec",)

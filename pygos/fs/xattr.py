@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pygos.fs.open import copy_struct_from_user
 from pygos.fs.permission import inode_owner_or_capable, inode_permission, mnt_want_write
+from pygos.fs.stat import stat_target
 from pygos.fs.walk import LOOKUP_FOLLOW, path_lookup
 from pygos.include.errno import E2BIG, EINVAL, ENODATA, EPERM, ERANGE
 from pygos.include.linux.fs import (
@@ -19,9 +21,21 @@ from pygos.include.linux.fs import (
     Inode,
     Path,
 )
-from pygos.include.linux.syscalls import FileArg, Flags, PathArg, UserIn, UserOut, syscall
+from pygos.include.linux.syscalls import (
+    DirFd,
+    FileArg,
+    Flags,
+    PathArg,
+    PathOrNull,
+    Size,
+    UInt,
+    UserAddr,
+    UserIn,
+    UserOut,
+    syscall,
+)
 from pygos.include.uapi.capability import CAP_SETFCAP, CAP_SYS_ADMIN
-from pygos.include.uapi.fcntl import AT_FDCWD
+from pygos.include.uapi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from pygos.include.uapi.stat import S_ISVTX
 from pygos.include.uapi.xattr import (
     XATTR_CREATE,
@@ -34,7 +48,9 @@ from pygos.include.uapi.xattr import (
     XATTR_SYSTEM_PREFIX,
     XATTR_TRUSTED_PREFIX,
     XATTR_USER_PREFIX,
+    XattrArgs,
 )
+from pygos.mm.uaccess import UserBuffer
 
 if TYPE_CHECKING:
     from pygos.include.linux.mm_types import IoBuffer
@@ -213,3 +229,70 @@ def lremovexattr(task: Task, pathname: PathArg, name: PathArg) -> int:
 def fremovexattr(task: Task, file: FileArg, name: PathArg) -> int:
     """Remove an extended attribute of an open file. fremovexattr(2). Errors: see above."""
     return do_removexattr(task, file.f_path, name)
+
+
+# -- relative to a directory
+
+
+def _where(task: Task, dfd: int, pathname: bytes | None, flags: int) -> tuple[Path, Inode]:
+    if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
+        raise EINVAL
+    return stat_target(task, dfd, pathname, flags)
+
+
+def _xattr_args(task: Task, uargs: int, usize: int) -> tuple[UserBuffer, int]:
+    """struct xattr_args: the buffer it names, and its flags. EINVAL, E2BIG, EFAULT."""
+    if usize < XattrArgs.SIZE:
+        raise EINVAL
+    args = XattrArgs.from_bytes(copy_struct_from_user(task, uargs, usize, XattrArgs.SIZE, 4096))
+    assert task.mm is not None
+    return UserBuffer(task.mm, args.value, args.size), args.flags
+
+
+@syscall
+def setxattrat(
+    task: Task,
+    dfd: DirFd,
+    pathname: PathOrNull,
+    at_flags: UInt,
+    name: PathArg,
+    uargs: UserAddr,
+    usize: Size,
+) -> int:
+    """Set an extended attribute, relative to a directory. setxattrat(2). Errors: see setxattr."""
+    value, flags = _xattr_args(task, uargs, usize)
+    path, _ = _where(task, dfd, pathname, at_flags)
+    return do_setxattr(task, path, name, value, flags)
+
+
+@syscall
+def getxattrat(
+    task: Task,
+    dfd: DirFd,
+    pathname: PathOrNull,
+    at_flags: UInt,
+    name: PathArg,
+    uargs: UserAddr,
+    usize: Size,
+) -> int:
+    """Get an extended attribute, relative to a directory. getxattrat(2). Errors: see getxattr."""
+    value, flags = _xattr_args(task, uargs, usize)
+    if flags:
+        raise EINVAL
+    return do_getxattr(task, _where(task, dfd, pathname, at_flags)[1], name, value)
+
+
+@syscall
+def listxattrat(
+    task: Task, dfd: DirFd, pathname: PathOrNull, at_flags: UInt, names: UserOut
+) -> int:
+    """List extended attributes, relative to a directory. listxattrat(2). Errors: see listxattr."""
+    return do_listxattr(task, _where(task, dfd, pathname, at_flags)[1], names)
+
+
+@syscall
+def removexattrat(
+    task: Task, dfd: DirFd, pathname: PathOrNull, at_flags: UInt, name: PathArg
+) -> int:
+    """Remove an extended attribute, relative to a directory. removexattrat(2)."""
+    return do_removexattr(task, _where(task, dfd, pathname, at_flags)[0], name)
