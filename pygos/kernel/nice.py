@@ -113,10 +113,15 @@ def ioprio_set(task: Task, which: Int, who: Int, ioprio: Int) -> int:
 
 @syscall
 def ioprio_get(task: Task, which: Int, who: Int) -> int:
-    """The best I/O priority of some processes. ioprio_set(2). EINVAL, ESRCH."""
+    """The I/O priority of a process as set, or the best of several. ioprio_set(2).
+
+    Errors: EINVAL, ESRCH.
+    """
     found = _io_targets(task, which, who)
     if not found:
         raise ESRCH
+    if which == io.IOPRIO_WHO_PROCESS:
+        return found[0].ioprio
     return min([_effective_ioprio(target) for target in found])
 
 

@@ -104,7 +104,8 @@ def test_priorities(world: World) -> None:
 
 def test_io_priorities(world: World) -> None:
     root, user = world.process(), world.process(uid=1000)
-    assert world.call(user, "ioprio_get", 1, 0) == 2 << 13 | 4
+    assert world.call(user, "ioprio_get", 1, 0) == 0
+    assert world.call(user, "ioprio_get", 2, 0) == 2 << 13 | 4
     assert world.call(user, "ioprio_set", 1, 0, 3 << 13) == 0
     assert world.call(user, "ioprio_get", 1, 0) == 3 << 13
     assert world.call(user, "ioprio_set", 1, 0, 1 << 13) == -EPERM
