@@ -39,7 +39,7 @@ check: $(DEV_STAMP) ## the tests alone
 lint: $(DEV_STAMP) ## ruff, mypy --strict, the layer law, licence tags
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict pygos
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python scripts/spdxcheck.py
 
 bench: $(RUN_STAMP) ## micro and macro work natively and under pygos: table, JSON, README

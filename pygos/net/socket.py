@@ -132,9 +132,7 @@ def shutdown(task: Task, file: FileArg, how: Int) -> int:
 def setsockopt(
     task: Task, file: FileArg, level: Int, optname: Int, optval: UserAddr, optlen: Int
 ) -> int:
-    """Set an option. setsockopt(2). Errors: EINVAL (length), EBADF, ENOTSOCK."""
-    if optlen < 0:
-        raise EINVAL
+    """Set an option. setsockopt(2). Errors: EBADF, ENOTSOCK."""
     sockfd_lookup(file)
 
 

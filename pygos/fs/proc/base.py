@@ -113,7 +113,7 @@ class PidDirOperations(SyntheticInodeOperations):
         node: PidDir = dir.i_private
         found = node.table.get(name)
         if found is None:
-            return None
+            raise ENOENT
         if not alive(dir.target):
             raise ENOENT
         place, child = found
@@ -164,7 +164,7 @@ class TaskDirOperations(SyntheticInodeOperations):
         assert isinstance(dir, PidInode)
         thread = task.machine.pids.tasks.get(parse_pid(name))
         if thread is None or thread.group is not dir.target.group:
-            return None
+            raise ENOENT
         return PidInode(dir.i_sb, _THREAD_BASE, THREAD_DIR, thread)
 
 
@@ -203,11 +203,11 @@ class FdDirOperations(SyntheticInodeOperations):
         assert isinstance(dir, PidInode)
         number = 0 if name == b"0" else parse_pid(name)
         if number < 0:
-            return None
+            raise ENOENT
         target = living(dir.target)
         file = target.files.fd.get(number)
         if file is None:
-            return None
+            raise ENOENT
         require_access(task, target)
         is_info = dir.i_private.name == b"fdinfo"
         node: Node = fd.FDINFO if is_info else fd.FD_LINK

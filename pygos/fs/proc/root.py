@@ -16,6 +16,7 @@ from pygos.fs.synthetic import (
     child_ino,
     emit_nodes,
 )
+from pygos.include.errno import ENOENT
 from pygos.include.linux.fs import (
     Dentry,
     DentryOperations,
@@ -114,10 +115,10 @@ class ProcRootOperations(SyntheticInodeOperations):
             return SyntheticInode(dir.i_sb, child_ino(dir, name), node, None)
         pid = parse_pid(name)
         if pid < 1:
-            return None
+            raise ENOENT
         target = task.machine.pids.tasks.get(pid)
         if target is None:
-            return None
+            raise ENOENT
         from pygos.fs.proc.base import pid_directory
 
         return pid_directory(dir.i_sb, target)

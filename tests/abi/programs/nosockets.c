@@ -27,11 +27,11 @@ int main(void)
 	SHOW(setsockopt(p[0], SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value)));
 	SHOW(setsockopt(p[0], SOL_SOCKET, SO_REUSEADDR, &value, -1));
 	SHOW(getsockopt(p[0], SOL_SOCKET, SO_TYPE, &value, &len));
-	SHOW(socket(44, SOCK_STREAM, 0));
+	SHOW(socket(14, SOCK_STREAM, 0));
 	SHOW(socket(999, SOCK_STREAM, 0));
 	SHOW(socket(-1, SOCK_STREAM, 0));
 	SHOW(socket(AF_INET, 15, 0));
 	SHOW(socket(AF_INET, SOCK_STREAM | 0x10000, 0));
-	SHOW(socketpair(44, SOCK_STREAM, 0, p));
+	SHOW(socketpair(14, SOCK_STREAM, 0, p));
 	return 0;
 }
