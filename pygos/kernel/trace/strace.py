@@ -69,13 +69,15 @@ class Strace:
     """A task's ``trace``, shared by all its descendants.
 
     Lines begin when a call begins, so that one sees what a sleeping program waits for. Text goes
-    to ``sink.write``; a sink that fails ends the tracing, never the program.
+    to ``sink.write``, ``sink.flush`` is called within lines if there is one; a sink that fails
+    ends the tracing, never the program.
     """
 
-    __slots__ = ("_column", "_layouts", "_names", "_open", "_sink", "_tasks")
+    __slots__ = ("_column", "_flushes", "_layouts", "_names", "_open", "_sink", "_tasks")
 
     def __init__(self, sink: Sink) -> None:
-        self._sink: Sink | None = sink
+        self._sink: Any = sink
+        self._flushes = hasattr(sink, "flush")
         self._layouts: dict[int, Layout] = {}
         self._names: dict[int, str] = dict(SYSCALLS)
         self._tasks: dict[Task, _Traced] = {}
@@ -223,6 +225,8 @@ class Strace:
         self._column = 0 if text[-1] == "\n" else self._column + len(text)
         try:
             self._sink.write(text)
+            if self._flushes and self._column:
+                self._sink.flush()
         except Exception:
             self._sink = None
 
