@@ -196,6 +196,11 @@ def dentry_open(task: Task, path: Path, flags: int) -> File:
     kind = inode.i_mode & S_IFMT
     if kind in (S_IFREG, S_IFDIR):
         file = alloc_file(path, inode, kept, mode, task.cred)
+        if flags & O_TRUNC:  # while it is opened only: overlayfs needn't copy what goes
+            file.f_flags |= O_TRUNC
+            _do_open(task, file)
+            file.f_flags &= ~O_TRUNC
+            return file
     elif kind == S_IFSOCK:
         raise ENXIO
     else:

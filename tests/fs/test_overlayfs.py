@@ -351,3 +351,107 @@ def walk(dentry: object) -> Iterator[object]:
     for child in dentry.d_children.values():  # type: ignore[attr-defined]
         yield child
         yield from walk(child)
+
+
+def later(box: OverlayBox) -> None:
+    """Let the time pass in which what is below is believed."""
+    box.machine.clock.now += 2_000_000_000  # type: ignore[attr-defined]
+
+
+def test_edits_on_the_host_show_in_stat(tmp_path: Path) -> None:
+    """An editor writes the file in place, or replaces it; make inside must notice."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/main.c").write_bytes(b"one")
+    box = OverlayBox(tmp_path)
+    assert box.stat(b"/src/main.c").size == 3
+    (tmp_path / "src/main.c").write_bytes(b"three")
+    later(box)
+    assert box.stat(b"/src/main.c").size == 5
+    (tmp_path / "src/tmp").write_bytes(b"seven..")
+    os.replace(tmp_path / "src/tmp", tmp_path / "src/main.c")
+    later(box)
+    assert box.stat(b"/src/main.c").size == 7
+    assert box.read(b"/src/main.c") == b"seven.."
+    os.unlink(tmp_path / "src/main.c")
+    later(box)
+    with pytest.raises(ENOENT):
+        box.stat(b"/src/main.c")
+    assert not box.exists(b"/src/main.c")
+
+
+def test_files_made_on_the_host_appear(tmp_path: Path) -> None:
+    box = OverlayBox(tmp_path)
+    assert not box.exists(b"/new")
+    assert not box.exists(b"/new")
+    (tmp_path / "new").write_bytes(b"data")
+    later(box)
+    assert box.read(b"/new") == b"data"
+    box.unlink(b"/new")
+    later(box)
+    assert not box.exists(b"/new")
+
+
+def test_a_directory_replaced_on_the_host(tmp_path: Path) -> None:
+    (tmp_path / "dir/sub").mkdir(parents=True)
+    (tmp_path / "dir/file").write_bytes(b"old")
+    box = OverlayBox(tmp_path)
+    assert box.tree(b"/dir") == {b"/dir/file": b"old", b"/dir/sub": "dir"}
+    os.rename(tmp_path / "dir", tmp_path / "gone")
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir/file").write_bytes(b"new")
+    later(box)
+    box.stat(b"/dir")
+    assert box.tree(b"/dir") == {b"/dir/file": b"new"}
+
+
+def test_positive_names_lose_their_operations(box: OverlayBox) -> None:
+    """A cached walk costs what it costs on any file system."""
+    for _ in range(2):
+        box.path(b"/usr/share/doc/pkg/README")
+    dentry = box.path(b"/usr/share/doc/pkg/README").dentry
+    while dentry.d_parent is not dentry:
+        assert dentry.d_op is None
+        dentry = dentry.d_parent
+
+
+def test_truncating_open_copies_no_data(lower: Path) -> None:
+    (lower / "big").write_bytes(b"x" * 200_000)
+    box = OverlayBox(lower, "size=40k")
+    box.write(b"/big", b"small")
+    assert box.read(b"/big") == b"small"
+    file = box.open(b"/big", f.O_RDWR | f.O_TRUNC)
+    assert not file.f_flags & f.O_TRUNC
+    (lower / "big").unlink()
+
+
+def test_mounted_by_a_program_over_its_own_directories() -> None:
+    from pygos.fs.namespace import do_mount_internal
+    from pygos.fs.overlayfs import OverlayType
+    from pygos.fs.tmpfs import TmpfsType
+    from tests.fs.box import Box
+
+    box = Box(TmpfsType())
+    box.register(OverlayType())
+    for name in (b"/one", b"/two", b"/up", b"/work", b"/merged", b"/one/dir", b"/two/dir"):
+        box.mkdir(name)
+    for name in (b"/one/f", b"/two/f", b"/one/dir/a", b"/two/dir/b", b"/two/dir/a"):
+        box.write(name, name)
+    options = "lowerdir=/one:/two,upperdir=/up,workdir=/work"
+    do_mount_internal(box.machine, "overlay", "overlay", box.path(b"/merged"), 0, options)
+    assert box.tree(b"/merged") == {
+        b"/merged/dir": "dir", b"/merged/dir/a": b"/one/dir/a", b"/merged/dir/b": b"/two/dir/b",
+        b"/merged/f": b"/one/f",
+    }  # fmt: skip
+    box.unlink(b"/merged/dir/b")
+    box.rename(b"/merged/dir", b"/merged/moved")
+    box.write(b"/merged/f", b"new")
+    assert box.stat(b"/up/dir").rdev == 0
+    assert box.getxattr(b"/up/moved", b"trusted.overlay.redirect") == b"/dir"
+    assert box.ls(b"/merged") == [b"f", b"moved"]
+    assert box.ls(b"/merged/moved") == [b"a"]
+    assert box.read(b"/one/f") == b"/one/f"
+    for bad in ("lowerdir=/one", "upperdir=/up,workdir=/work", "lowerdir=/one,upperdir=/up",
+                "lowerdir=/one,upperdir=/one,workdir=/work", "bogus=1",
+                "lowerdir=/one,upperdir=/merged/moved,workdir=/merged/dir"):  # fmt: skip
+        with pytest.raises((EINVAL, ENOENT)):
+            do_mount_internal(box.machine, "overlay", "overlay", box.path(b"/two"), 0, bad)

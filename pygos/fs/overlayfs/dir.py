@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from pygos.fs.dcache import d_delete, d_exchange, d_instantiate, d_move, dentry_path
 from pygos.fs.overlayfs.copy_up import remove_upper, upper_dir, upper_name
 from pygos.fs.overlayfs.inode import (
+    VALID_FOR,
     XATTR_OPAQUE,
     XATTR_REDIRECT,
     OvlAttributes,
     OvlInode,
+    check_lower,
     child_of,
     copy_attributes,
     find_lowers,
@@ -26,7 +28,7 @@ from pygos.fs.overlayfs.inode import (
 )
 from pygos.fs.overlayfs.readdir import upper_entries, visible_entries
 from pygos.include.errno import EINVAL, EISDIR, ENOTDIR, ENOTEMPTY, EPERM
-from pygos.include.linux.fs import S_IFCHR, S_IFDIR, S_IFMT, Dentry, Iattr, Inode
+from pygos.include.linux.fs import S_IFCHR, S_IFDIR, S_IFMT, Dentry, Iattr, Inode, Kstat, Path
 from pygos.include.uapi.fs import RENAME_EXCHANGE, RENAME_NOREPLACE
 
 if TYPE_CHECKING:
@@ -87,6 +89,15 @@ class OvlDirOperations(OvlAttributes):
         upper = upper_dir(task, inode).d_inode
         assert upper is not None
         return upper
+
+    def getattr(self, task: Task, path: Path, inode: Inode) -> Kstat | None:
+        assert isinstance(inode, OvlInode)
+        if (
+            inode.o_upper is None
+            and task.machine.clock.monotonic() - inode.o_checked >= VALID_FOR
+        ):
+            check_lower(task, inode, path.dentry)
+        return None
 
     def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
         upper = self.upper_of(task, inode, dentry, -1)

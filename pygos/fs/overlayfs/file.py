@@ -15,6 +15,7 @@ from pygos.fs.overlayfs.copy_up import copy_up_file
 from pygos.fs.overlayfs.inode import OvlInode, copy_attributes, refresh_lower
 from pygos.include.errno import ENOENT, ESTALE
 from pygos.include.linux.fs import FMODE_WRITE
+from pygos.include.uapi.fcntl import O_TRUNC
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File, Inode
@@ -33,7 +34,8 @@ class OvlFileFileOperations(GenericFileOperations):
             return
         _open_lower(task, inode, file)
         if file.f_mode & FMODE_WRITE:
-            upper = copy_up_file(task, inode, file.f_path.dentry, -1)
+            size = 0 if file.f_flags & O_TRUNC else -1
+            upper = copy_up_file(task, inode, file.f_path.dentry, size)
             _use_upper(task, file, inode, upper)
 
 

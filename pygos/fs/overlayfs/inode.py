@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pygos.fs.dcache import d_drop
 from pygos.fs.inode import iput
 from pygos.fs.libfs import SimpleDir
+from pygos.fs.stat import generic_fillattr
 from pygos.fs.walk import lookup_one
 from pygos.include.errno import EIO, ENOENT, EOPNOTSUPP, EPERM, Errno
 from pygos.include.linux.fs import (
+    ATTR_SIZE,
     S_APPEND,
     S_IFCHR,
     S_IFDIR,
@@ -19,9 +22,12 @@ from pygos.include.linux.fs import (
     S_IMMUTABLE,
     S_NOATIME,
     Dentry,
+    DentryOperations,
     Iattr,
     Inode,
     InodeOperations,
+    Kstat,
+    Path,
     SuperBlock,
 )
 
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
 XATTR_OVERLAY: Final = b"trusted.overlay."
 XATTR_OPAQUE: Final = b"trusted.overlay.opaque"
 XATTR_REDIRECT: Final = b"trusted.overlay.redirect"
+#: How long what is below is believed without asking, ns.
+VALID_FOR: Final = 1_000_000_000
 #: Inode numbers of further lower layers have the layer's place above this bit.
 LAYER_BITS: Final = 56
 
@@ -39,7 +47,7 @@ LAYER_BITS: Final = 56
 class OvlInode(Inode):
     """A directory, or a file that is only below (until it is copied up)."""
 
-    __slots__ = ("o_gone", "o_lowers", "o_name", "o_parent", "o_refs", "o_upper")
+    __slots__ = ("o_checked", "o_gone", "o_lowers", "o_name", "o_parent", "o_refs", "o_upper")
 
     def __init__(self, sb: SuperBlock, ino: int, mode: int) -> None:
         super().__init__(sb, ino, mode)
@@ -49,6 +57,8 @@ class OvlInode(Inode):
         #: Where it is in the overlay; the root is its own parent.
         self.o_parent: OvlInode = self
         self.o_name = b""
+        #: When the lower file system was last asked for news, monotonic ns.
+        self.o_checked = sb.machine.clock.monotonic()
         #: It has no name any more.
         self.o_gone = False
         #: The inodes below and above that this one holds a reference of.
@@ -280,9 +290,15 @@ class OvlAttributes(InodeOperations):
             copy_up_file(task, inode, dentry, size)
         return inode.real()
 
-    def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
-        from pygos.include.linux.fs import ATTR_SIZE
+    def getattr(self, task: Task, path: Path, inode: Inode) -> Kstat | None:
+        assert isinstance(inode, OvlInode)
+        if inode.o_upper is not None:
+            return generic_fillattr(inode.real())
+        if task.machine.clock.monotonic() - inode.o_checked >= VALID_FOR:
+            check_lower(task, inode, path.dentry)
+        return None
 
+    def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
         size = attr.size if attr.valid & ATTR_SIZE else -1
         upper = self.upper_of(task, inode, dentry, size)
         upper.i_op.setattr(task, dentry, upper, attr)
@@ -352,10 +368,41 @@ LINK_IOPS: Final = OvlLinkOperations()
 SPECIAL_IOPS: Final = OvlSpecialOperations()
 
 
+# -- news from below
+
+
+def check_lower(task: Task, inode: OvlInode, dentry: Dentry) -> None:
+    """Ask the lower file system whether what is only below is still the same.
+
+    Its attributes may have changed (the host's user edits files too). ENOENT if it is gone.
+    """
+    inode.o_checked = task.machine.clock.monotonic()
+    lower = inode.o_lowers[0]
+    op = lower.d_op
+    if op is None or inode.o_gone:
+        return
+    if not op.revalidate(task, lower):
+        try:
+            refresh_lower(task, inode)
+        except ENOENT:
+            if dentry.d_inode is inode and not dentry.d_mounted:
+                d_drop(dentry)
+            raise
+        for child in list(dentry.d_children.values()):
+            if not child.d_mounted:
+                d_drop(child)
+        return
+    real = inode.real()
+    if real.i_ctime != inode.i_ctime:
+        copy_attributes(inode, real)
+        inode.i_nlink = real.i_nlink
+        inode.i_link = None
+
+
 def refresh_lower(task: Task, inode: OvlInode) -> None:
     """The lower file system says that another file has the name now: take that one.
 
-    ENOENT if there is none or it is something else than a regular file.
+    ENOENT if there is none or it is of another type.
     """
     old = inode.o_lowers[0]
     try:
@@ -363,16 +410,45 @@ def refresh_lower(task: Task, inode: OvlInode) -> None:
     except Errno:
         raise ENOENT from None
     real = fresh.d_inode
-    if real is None or real.i_mode & S_IFMT != S_IFREG:
+    if real is None or (real.i_mode ^ inode.i_mode) & S_IFMT:
         raise ENOENT
     if fresh is old:
         raise EIO
-    inode.o_lowers = (fresh,)
+    inode.o_lowers = (fresh, *inode.o_lowers[1:])
     inode.hold(real)
     inode.i_mapping = real.i_mapping
     inode.i_ino = lower_ino(inode.i_sb, fresh)
     inode.i_nlink = real.i_nlink
+    inode.i_link = None
     copy_attributes(inode, real)
+
+
+class OvlDentryOperations(DentryOperations):
+    """Names that aren't there are believed for a second, as something may have been made
+    below. Names that are there cost nothing: they have no operations after their first use."""
+
+    __slots__ = ()
+
+    def revalidate(self, task: Task, dentry: Dentry) -> bool:
+        if dentry.d_inode is not None:
+            dentry.d_op = None
+            return True
+        dir = dentry.d_parent.d_inode
+        assert isinstance(dir, OvlInode)
+        if not dir.o_lowers:
+            return True
+        now = task.machine.clock.monotonic()
+        if dentry.d_time and now - dentry.d_time < VALID_FOR:
+            return True
+        found = lookup(task, dir, dentry.d_name)
+        if found is not None:
+            iput(found)
+            return False
+        dentry.d_time = now
+        return True
+
+
+DENTRY_OPS: Final = OvlDentryOperations()
 
 
 def find_dentry(inode: OvlInode) -> Dentry | None:

@@ -10,7 +10,7 @@ from pygos.fs.inode import iput
 from pygos.fs.libfs import parse_options
 from pygos.fs.overlayfs.dir import OvlDirOperations
 from pygos.fs.overlayfs.file import OvlFileFileOperations
-from pygos.fs.overlayfs.inode import OvlInode, new_dir_inode, release_refs
+from pygos.fs.overlayfs.inode import DENTRY_OPS, OvlInode, new_dir_inode, release_refs
 from pygos.fs.overlayfs.readdir import OvlDirFileOperations
 from pygos.fs.walk import LOOKUP_DIRECTORY, LOOKUP_FOLLOW, path_lookup
 from pygos.include.errno import EBUSY, EINVAL, EROFS
@@ -138,6 +138,7 @@ def new_overlay(
     sb.s_magic = OVERLAYFS_SUPER_MAGIC
     info = sb.s_fs_info = OvlSuper(lowers, upper, private)
     info.options = options
+    sb.s_d_op = DENTRY_OPS
     if upper is None:
         sb.s_flags |= SB_RDONLY
     elif private:
@@ -161,7 +162,7 @@ def mount_overlay(machine: Machine, lower: Mount | Path, upper: Path) -> SuperBl
     """An overlay for the machine's own use; `upper` is the root of a file system that nobody
     else uses, so that inode numbers and st_dev are the same before and after a copy-up."""
     path = lower if isinstance(lower, Path) else Path(lower, lower.mnt_root)
-    options = f",lowerdir={path.mnt.mnt_devname},upperdir={upper.mnt.mnt_devname}"
+    options = ",lowerdir=host,upperdir=upper,workdir=work"
     return new_overlay(machine, (path,), upper, True, options)
 
 
