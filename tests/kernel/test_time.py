@@ -26,6 +26,12 @@ def read_ts(world: World, task: Task, addr: int) -> int:
     return int(sec * SEC + nsec)
 
 
+def use(task: Task, utime: int, stime: int) -> None:
+    """The task has run for so long, as the scheduler tells it."""
+    task.last_run -= utime + stime
+    account_cpu(task, utime, stime)
+
+
 def clock(world: World, task: Task, which: int) -> int:
     addr = world.put(task, bytes(16), 0x700)
     assert world.call(task, "clock_gettime", which, addr) == 0
@@ -87,8 +93,8 @@ def test_setting_the_clock_needs_cap_sys_time(world: World) -> None:
 def test_cpu_clocks_count_what_was_used(world: World) -> None:
     task = world.process()
     second = world.thread(task)
-    account_cpu(task, 30 * MS, 20 * MS)
-    account_cpu(second, 5 * MS, 0)
+    use(task, 30 * MS, 20 * MS)
+    use(second, 5 * MS, 0)
     assert clock(world, task, THREAD_CPU) == 50 * MS
     assert clock(world, second, THREAD_CPU) == 5 * MS
     assert clock(world, task, PROCESS_CPU) == 55 * MS
@@ -102,9 +108,26 @@ def test_cpu_clocks_count_what_was_used(world: World) -> None:
     assert world.call(other, "clock_gettime", ~9999 << 3 | 2, addr) == -EINVAL
 
 
+def test_cpu_time_is_not_counted_twice(world: World) -> None:
+    """A stretch on the CPU shows in the clock while it lasts and after it is accounted."""
+    task = world.process()
+    world.catch(task, 40)
+    timer = make_timer(world, task, sigevent(0, 40, 0), PROCESS_CPU)
+    arm(world, task, timer, 0, 15 * MS)
+    task.last_run -= 10 * MS
+    assert clock(world, task, PROCESS_CPU) == 10 * MS
+    account_cpu(task, 10 * MS, 0)
+    world.settle()
+    assert clock(world, task, PROCESS_CPU) == 10 * MS
+    assert world.handled(task) == 0
+    use(task, 5 * MS, 0)
+    world.settle()
+    assert world.handled(task) == 40
+
+
 def test_times_and_getrusage(world: World) -> None:
     task = world.process()
-    account_cpu(task, 1250 * MS, 250 * MS)
+    use(task, 1250 * MS, 250 * MS)
     buf = world.put(task, bytes(144))
     ticks = world.call(task, "times", buf)
     assert ticks == world.clock.boottime() // (10 * MS)
@@ -225,10 +248,10 @@ def test_sleep_on_the_process_cpu_clock(world: World) -> None:
     world.advance(SEC)
     # The fake CPU of the second thread "runs" all the time; account what it used.
     second.last_run = world.clock.mono
-    account_cpu(second, 49 * MS, 0)
+    use(second, 49 * MS, 0)
     world.settle()
     assert result(task) is None
-    account_cpu(second, 1 * MS, 0)
+    use(second, 1 * MS, 0)
     world.settle()
     assert result(task) == 0
 
@@ -289,14 +312,14 @@ def test_itimer_virtual_counts_user_time_and_prof_both(world: World) -> None:
     for which in (1, 2):
         addr = world.put(task, itimerval(0, 100_000))
         assert world.call(task, "setitimer", which, addr, 0) == 0
-    account_cpu(task, 60 * MS, 39 * MS)
+    use(task, 60 * MS, 39 * MS)
     world.settle()
     assert world.handled(task) == 0
-    account_cpu(task, 1 * MS, 1 * MS)
+    use(task, 1 * MS, 1 * MS)
     world.settle()
     assert world.handled(task) == SIGPROF
     world.sigreturn(task)
-    account_cpu(task, 39 * MS, 0)
+    use(task, 39 * MS, 0)
     world.settle()
     assert world.handled(task) == SIGVTALRM
 
@@ -306,11 +329,11 @@ def test_rlimit_cpu_warns_each_second_then_kills(world: World) -> None:
     world.catch(task, SIGXCPU)
     task.group.rlim[0] = (1, 3)
     for expected in (SIGXCPU, SIGXCPU):
-        account_cpu(task, SEC, 0)
+        use(task, SEC, 0)
         world.settle()
         assert world.handled(task) == expected
         world.sigreturn(task)
-    account_cpu(task, SEC, 0)
+    use(task, SEC, 0)
     world.settle()
     assert wait_status(task) == SIGKILL
 
@@ -442,10 +465,10 @@ def test_timers_on_cpu_clocks(world: World) -> None:
     world.catch(task, 40)
     timer = make_timer(world, task, sigevent(0, 40, 0), PROCESS_CPU)
     arm(world, task, timer, 0, 10 * MS)
-    account_cpu(task, 9 * MS, 0)
+    use(task, 9 * MS, 0)
     world.settle()
     assert world.handled(task) == 0
-    account_cpu(task, 0, 1 * MS)
+    use(task, 0, 1 * MS)
     world.settle()
     assert world.handled(task) == 40
 

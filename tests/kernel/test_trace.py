@@ -221,7 +221,7 @@ def test_cloning(guest: Traced) -> None:
 
 def test_clone3_tells_the_number_it_wrote(guest: Traced) -> None:
     tid = guest.put(pack("i", 25123))
-    args = guest.put(pack("11Q", 0x3D0F00, 0, tid, tid, 0, 0x1000, 0x7FFF80, 0x2000, 0, 0, 0))
+    args = guest.put(pack("11Q", 0x3D0F00, tid, tid, tid, 0, 0x1000, 0x7FFF80, 0x2000, 0, 0, 0))
     line = guest.call("clone3", args, 88, result=25123)
     assert line == (
         "clone3({flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|"

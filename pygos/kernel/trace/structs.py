@@ -213,10 +213,11 @@ def _sched_param(value: Any) -> str:
 
 
 def clone_args(value: Any) -> str:
-    """struct clone_args, without its last brace's closing: what is zero is left out."""
+    """struct clone_args: what the flags don't ask for is left out."""
     parts = [f"flags={FLAGS_EX.flags(value.flags)}"]
-    pointers = ("pidfd", "child_tid", "parent_tid")
-    parts += [f"{name}={ptr(getattr(value, name))}" for name in pointers if getattr(value, name)]
+    for name, bits in (("pidfd", 0x1000), ("child_tid", 0x1200000), ("parent_tid", 0x100000)):
+        if value.flags & bits:
+            parts += [f"{name}={ptr(getattr(value, name))}"]
     parts.append(f"exit_signal={symbols.signal(value.exit_signal)}")
     parts += [f"stack={ptr(value.stack)}", f"stack_size={hexa(value.stack_size)}"]
     if value.tls:
