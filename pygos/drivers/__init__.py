@@ -26,11 +26,9 @@ def init_drivers(machine: Machine) -> None:
     from pygos.drivers.char.kmsg import init_kmsg
     from pygos.drivers.char.mem import init_mem
     from pygos.drivers.char.random import init_random
-    from pygos.drivers.tty.console import init_console
-    from pygos.drivers.tty.pty import init_pty
+    from pygos.drivers.tty.devices import init_tty
 
     init_mem(machine)
     init_random(machine)
     init_kmsg(machine)
-    init_console(machine)
-    init_pty(machine)
+    init_tty(machine)

@@ -23,7 +23,6 @@ from pygos.drivers.tty.tty import (
     tty_wakeup,
 )
 from pygos.drivers.tty.tty_io import tty_open_file
-from pygos.fs.char_dev import register_chrdev
 from pygos.fs.file_table import alloc_file
 from pygos.include.errno import EAGAIN, EIO, ENXIO, Errno
 from pygos.include.linux.fs import (
@@ -32,16 +31,15 @@ from pygos.include.linux.fs import (
     S_IFCHR,
     Dentry,
     File,
-    FileOperations,
     FileSystemType,
     Inode,
     Path,
     SuperBlock,
     SuperOperations,
 )
-from pygos.include.uapi.fcntl import O_NOCTTY, O_RDWR
+from pygos.include.uapi.fcntl import O_RDWR
 from pygos.include.uapi.kdev_t import makedev
-from pygos.include.uapi.major import CONSOLE_MINOR, TTY_MINOR, TTYAUX_MAJOR
+from pygos.include.uapi.major import CONSOLE_MINOR, TTYAUX_MAJOR
 from pygos.include.uapi.poll import POLLHUP, POLLIN, POLLOUT
 from pygos.include.uapi.termios import IUTF8, Winsize
 
@@ -230,36 +228,12 @@ def console_tty(machine: Machine) -> Tty:
     return state.console
 
 
-class ConsoleFileOperations(FileOperations):
-    """/dev/console."""
-
-    __slots__ = ()
-
-    def open(self, task: Task, inode: Inode, file: File) -> None:
-        tty = tty_state(task.machine).console
-        if tty is None or tty.private.streams() is None:
-            raise ENXIO
-        # Opening the console never makes it the controlling terminal.
-        tty_open_file(task, tty, file, noctty=True)
-
-
-class CurrentTtyFileOperations(FileOperations):
-    """/dev/tty: the controlling terminal of whoever opens it."""
-
-    __slots__ = ()
-
-    def open(self, task: Task, inode: Inode, file: File) -> None:
-        tty: Tty | None = task.group.ctty
-        if tty is None:
-            raise ENXIO
-        file.f_flags &= ~O_NOCTTY
-        tty_open_file(task, tty, file, noctty=True)
-
-
-def init_console(machine: Machine) -> None:
-    """Register /dev/console and /dev/tty."""
-    register_chrdev(machine, TTYAUX_MAJOR, CONSOLE_MINOR, "/dev/console", ConsoleFileOperations())
-    register_chrdev(machine, TTYAUX_MAJOR, TTY_MINOR, "/dev/tty", CurrentTtyFileOperations())
+def open_dev_console(task: Task, file: File) -> None:
+    """/dev/console; opening it never makes it the controlling terminal. ENXIO."""
+    tty = tty_state(task.machine).console
+    if tty is None or tty.private.streams() is None:
+        raise ENXIO
+    tty_open_file(task, tty, file, noctty=True)
 
 
 # -- the standard files of a run at a terminal

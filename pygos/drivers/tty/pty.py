@@ -22,7 +22,6 @@ from pygos.drivers.tty.tty import (
     wake_readers,
 )
 from pygos.drivers.tty.tty_io import tty_open_file
-from pygos.fs.char_dev import ANY_MINOR, register_chrdev
 from pygos.fs.devpts import (
     devpts_kill_index,
     devpts_new_index,
@@ -33,13 +32,11 @@ from pygos.fs.devpts import (
 from pygos.fs.file_table import alloc_fd, put_unused_fd
 from pygos.fs.open import dentry_open
 from pygos.include.errno import EINVAL, EIO, ENOIOCTLCMD
-from pygos.include.linux.fs import Dentry, File, FileOperations, Inode, Path
+from pygos.include.linux.fs import Dentry, File, Inode, Path
 from pygos.include.uapi import ioctls as io
 from pygos.include.uapi.fcntl import O_CLOEXEC, O_NOCTTY
 from pygos.include.uapi.magic import DEVPTS_SUPER_MAGIC
 from pygos.include.uapi.major import (
-    PTMX_MINOR,
-    TTYAUX_MAJOR,
     UNIX98_PTY_MASTER_MAJOR,
     UNIX98_PTY_SLAVE_MAJOR,
 )
@@ -269,37 +266,23 @@ def new_pair(machine: Machine, pts: Pts) -> tuple[Tty, Tty]:
     return master, slave
 
 
-class PtmxFileOperations(FileOperations):
-    """/dev/ptmx: each open makes a pair and is its master. ENODEV, ENOSPC."""
-
-    __slots__ = ()
-
-    def open(self, task: Task, inode: Inode, file: File) -> None:
-        root = devpts_of(file.f_path)
-        sb = root.mnt.mnt_sb
-        pts = Pts(root, devpts_new_index(sb))
-        try:
-            master, slave = new_pair(task.machine, pts)
-            pts.dentry = devpts_pty_new(task, sb, pts.index, slave)
-        except BaseException:
-            devpts_kill_index(sb, pts.index)
-            raise
-        tty_open_file(task, master, file, noctty=True)
+def open_ptmx(task: Task, file: File) -> None:
+    """Make a pair; `file` is its master. Errors: ENODEV, ENOSPC."""
+    root = devpts_of(file.f_path)
+    sb = root.mnt.mnt_sb
+    pts = Pts(root, devpts_new_index(sb))
+    try:
+        master, slave = new_pair(task.machine, pts)
+        pts.dentry = devpts_pty_new(task, sb, pts.index, slave)
+    except BaseException:
+        devpts_kill_index(sb, pts.index)
+        raise
+    tty_open_file(task, master, file, noctty=True)
 
 
-class PtsFileOperations(FileOperations):
-    """/dev/pts/N: opens the slave."""
-
-    __slots__ = ()
-
-    def open(self, task: Task, inode: Inode, file: File) -> None:
-        tty: Tty | None = inode.i_private
-        if inode.i_sb.s_magic != DEVPTS_SUPER_MAGIC or tty is None:
-            raise EIO
-        tty_open_file(task, tty, file, bool(file.f_flags & O_NOCTTY))
-
-
-def init_pty(machine: Machine) -> None:
-    """Register /dev/ptmx and the slaves' major."""
-    register_chrdev(machine, TTYAUX_MAJOR, PTMX_MINOR, "/dev/ptmx", PtmxFileOperations())
-    register_chrdev(machine, UNIX98_PTY_SLAVE_MAJOR, ANY_MINOR, "pts", PtsFileOperations())
+def open_pts(task: Task, inode: Inode, file: File) -> None:
+    """Open the slave whose node `inode` is. Errors: EIO."""
+    tty: Tty | None = inode.i_private
+    if inode.i_sb.s_magic != DEVPTS_SUPER_MAGIC or tty is None:
+        raise EIO
+    tty_open_file(task, tty, file, bool(file.f_flags & O_NOCTTY))

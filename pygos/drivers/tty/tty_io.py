@@ -13,7 +13,7 @@ from pygos.drivers.tty.jobctl import (
 from pygos.drivers.tty.n_tty_out import process_echoes, process_output
 from pygos.drivers.tty.n_tty_read import canon_copy, input_available, raw_copy
 from pygos.drivers.tty.tty import Tty, flush_to_ldisc, tty_unthrottle
-from pygos.include.errno import EAGAIN, EBUSY, EFAULT, EIO, ERESTARTSYS
+from pygos.include.errno import EAGAIN, EBUSY, EFAULT, EIO, ENXIO, ERESTARTSYS
 from pygos.include.linux.fs import (
     FMODE_LSEEK,
     FMODE_PREAD,
@@ -82,6 +82,14 @@ def tty_open_file(task: Task, tty: Tty, file: File, noctty: bool) -> None:
     if not noctty:
         open_proc_set_tty(task, tty, file)
     file.f_flags &= ~O_NOCTTY
+
+
+def open_current_tty(task: Task, file: File) -> None:
+    """/dev/tty. Errors: ENXIO without a controlling terminal."""
+    tty: Tty | None = task.group.ctty
+    if tty is None:
+        raise ENXIO
+    tty_open_file(task, tty, file, noctty=True)
 
 
 def tty_release(file: File) -> None:

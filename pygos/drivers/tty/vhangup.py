@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.drivers.tty.jobctl import tty_vhangup
 from pygos.include.errno import EPERM
 from pygos.include.linux.syscalls import syscall
 
@@ -22,5 +21,7 @@ def vhangup(task: Task) -> int:
         raise EPERM
     tty = task.group.ctty
     if tty is not None:
+        from pygos.drivers.tty.jobctl import tty_vhangup
+
         tty_vhangup(tty)
     return 0
