@@ -32,6 +32,8 @@ def account_cpu(task: Task, utime: int, stime: int) -> None:
     """
     task.utime += utime
     task.stime += stime
+    # What is accounted isn't in flight any more (thread_clock, group_clock).
+    task.last_run += utime + stime
     group = task.group
     if group.itimers is not None and task.alive:
         group.itimers.run_cpu_timers(task)
