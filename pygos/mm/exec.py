@@ -67,7 +67,7 @@ def populate_segment(mm: Mm, start: int, end: int) -> None:
     last = min(first + ((end - start) >> 12), (mapping.host.i_size + 4095) >> 12)
     try:
         if last - first <= _READ_PAGES:
-            filemap_fill(mapping, first, last, last - first)
+            filemap_fill(mapping, first, last)
     except Errno:
         return
     if vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE:

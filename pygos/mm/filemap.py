@@ -66,7 +66,7 @@ def _alloc_runs(mapping: Mapping, count: int, need: int) -> list[tuple[int, int]
     zone = mapping.machine.zone
     runs: list[tuple[int, int]] = []
     got = 0
-    if zone.nr_free - count < zone.high_wmark:
+    if zone.nr_free - count < zone.low_wmark:
         count = need
     try:
         while got < count:
@@ -106,10 +106,14 @@ def _read_run(mapping: Mapping, index: int, count: int, need: int) -> int:
 
 
 def filemap_fill(mapping: Mapping, start: int, end: int, need: int = 1) -> None:
-    """Read the pages of [start, end) that aren't cached; at least the first `need` of a run."""
+    """Read the pages of [start, end) that aren't cached, the first `need` in any case.
+
+    The others only as long as there is memory to spare.
+    """
     pages = mapping.pages
     if mapping.keep:
         return
+    must = start + need
     while start < end:
         if start in pages:
             start += 1
@@ -118,8 +122,11 @@ def filemap_fill(mapping: Mapping, start: int, end: int, need: int = 1) -> None:
         limit = min(end, start + 1024)
         while stop < limit and stop not in pages:
             stop += 1
-        start += _read_run(mapping, start, stop - start, min(need, stop - start))
-        need = 1
+        count = stop - start
+        done = _read_run(mapping, start, count, min(max(must - start, 1), count))
+        start += done
+        if done < count and start >= must:
+            return
 
 
 def _eof_page(mapping: Mapping) -> int:
@@ -237,9 +244,7 @@ def _read_ahead(mapping: Mapping, file: File, index: int, left: int) -> int | No
     """Read page `index` and what will be wanted next; None for a hole."""
     if mapping.keep:
         return None
-    zone = mapping.machine.zone
-    if zone.nr_free < zone.low_wmark:
-        zone.balance()
+    mapping.machine.zone.balance(_RA_MAX)
     eof = _eof_page(mapping)
     need = min(((left + 4095) >> 12) + 1, _RA_MAX)
     if index == 0 and eof <= _RA_MAX:
@@ -258,7 +263,8 @@ def read_into(mapping: Mapping, pos: int, count: int) -> bytes:
     count = min(count, mapping.host.i_size - pos)
     if count <= 0:
         return b""
-    filemap_fill(mapping, pos >> 12, (pos + count + 4095) >> 12, _RA_MAX)
+    first, last = pos >> 12, (pos + count + 4095) >> 12
+    filemap_fill(mapping, first, last, last - first)
     mem = mapping.machine.zone.mem
     parts = []
     while count > 0:

@@ -119,8 +119,8 @@ class Zone:
         #: Used frames freed since the last trim().
         self.freed_used = 0
         self.min_wmark = min(max(pages >> 8, 16), 2048)
-        self.low_wmark = self.min_wmark * 2
-        self.high_wmark = self.min_wmark * 3
+        self.low_wmark = self.min_wmark * 2 + min(256, pages >> 6)
+        self.high_wmark = self.low_wmark * 2 - self.min_wmark
         self._init_free()
 
     def _init_free(self) -> None:
@@ -468,10 +468,13 @@ class Zone:
             self.reclaiming = False
         return self.nr_free - before
 
-    def balance(self) -> None:
-        """Reclaim up to the high watermark. Only where no call is holding frames it looked up."""
-        if self.nr_free < self.low_wmark:
-            self.reclaim(self.high_wmark - self.nr_free, direct=False)
+    def balance(self, want: int = 0) -> None:
+        """Reclaim up to the high watermark, and `want` frames, if free memory is low.
+
+        Only where no call is holding frames it looked up.
+        """
+        if self.nr_free - want < self.low_wmark:
+            self.reclaim(self.high_wmark + want - self.nr_free, direct=False)
 
     def _make_room(self, count: int) -> int:
         """How many of `count` frames can be had now, after reclaim if need be. ENOMEM if none."""
