@@ -348,7 +348,7 @@ class PipeModel:
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.booleans(), st.sampled_from((1, 2, 100, 4095, 4096, 4097, 8192, 12289, 40000))),
+        st.tuples(st.booleans(), st.sampled_from((1, 2, 99, 4095, 4096, 4097, 8192, 12289, 40000))),
         max_size=40,
     )
 )
@@ -361,7 +361,7 @@ def test_a_pipe_is_a_ring_of_pages(steps: list[tuple[bool, int]]) -> None:
     for writing, size in steps:
         if writing:
             counter += 1
-            data = bytes(((counter + i) % 251 for i in range(size)))
+            data = bytes((counter + i) % 251 for i in range(size))
             assert w.write(task, wr, data) == model.write(data)
         else:
             assert w.read(task, r, size) == model.read(size)
