@@ -255,13 +255,15 @@ def execute(
     CommandNotFound or CommandNotExecutable if it can't be started.
     """
     from pygos.include.errno import Errno
-    from pygos.init.main import run_init
+    from pygos.init.main import BadWorkingDirectory, run_init
 
     envp = [os.fsencode(f"{name}={value}") for name, value in env.items()]
     try:
         status = run_init(kernel, argv, envp, os.fsencode(cwd), timeout_ns)
     except TimeoutError:
         return -9, True
+    except BadWorkingDirectory as problem:
+        raise ConfigError(f"working directory {cwd}: {problem.error.text.lower()}") from None
     except Errno as error:
         from pygos._execerror import explain
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pygos._errors import CommandNotExecutable, CommandNotFound, ConfigError, PygosError
+from pygos._errors import CommandNotExecutable, CommandNotFound, PygosError
 from pygos.include.errno import EACCES, ENOENT, ENOEXEC, ENOTDIR, Errno
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ _ELFCLASS32 = 1
 def explain(kernel: Machine, name: bytes, path: str, cwd: str, error: Errno) -> PygosError:
     """The error to raise for a command that gave `error` when it was executed."""
     where = cwd.encode("utf-8", "surrogateescape")
-    directory = _look_up(kernel, where)
-    if directory is None or not directory.is_dir:
-        reason = _text(ENOENT if directory is None else ENOTDIR)
-        return ConfigError(f"working directory {cwd}: {reason}")
     shown = name.decode("utf-8", "backslashreplace")
     for candidate in _candidates(name, path, where):
         inode = _look_up(kernel, candidate)

@@ -183,8 +183,8 @@ def run_init(
 ) -> int:
     """Run a command as a child of pid 1 until it ends; its wait status as of waitpid(2).
 
-    An errno exception if it can't be started. After the timeout it is killed and
-    TimeoutError raised. All processes it leaves behind are killed.
+    An errno exception if it can't be started, BadWorkingDirectory if not there. After the
+    timeout it is killed and TimeoutError raised. All processes it leaves behind are killed.
     """
     task = _spawn(machine, cwd)
     try:
@@ -209,6 +209,14 @@ def run_init(
     if deadline is not None and machine.clock.monotonic() >= deadline and status & 0x7F == 9:
         raise TimeoutError
     return status
+
+
+class BadWorkingDirectory(Exception):
+    """The command's working directory can't be entered; `error` says why."""
+
+    def __init__(self, error: Errno) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class _Timeout:
@@ -236,8 +244,10 @@ def _spawn(machine: Machine, cwd: bytes) -> Task:
     change_pgrp(machine.pids, task, task.pid)
     task.group.session_leader = True
     try:
-        place = path_lookup(task, -100, cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
-        task.fs.pwd = place
+        try:
+            task.fs.pwd = path_lookup(task, -100, cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
+        except Errno as error:
+            raise BadWorkingDirectory(error) from None
         if machine.config.strace is not None:
             from pygos.kernel.trace import Strace
 

@@ -100,6 +100,16 @@ def test_what_cannot_be_executed_is_one_clear_line(
 def test_a_missing_working_directory_is_said() -> None:
     line = "pygos: working directory /no/where: no such file or directory\n"
     assert outcome("-w", "/no/where", "true") == (125, "", line)
+    assert outcome("-w", "/etc/passwd", "true")[2].endswith("/etc/passwd: not a directory\n")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_a_working_directory_that_the_user_may_not_enter(tmp_path: Path) -> None:
+    (tmp_path / "closed" / "inner").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0o700)
+    (tmp_path / "closed").parent.chmod(0o755)
+    status, _, line = outcome("-u", "1234", "-w", f"{tmp_path}/closed/inner", "true")
+    assert (status, line.split(": ")[-1]) == (125, "permission denied\n")
 
 
 def test_the_program_starts_where_we_are(tmp_path: Path) -> None:
@@ -117,7 +127,7 @@ def test_the_environment_is_scrubbed_and_dash_e_adds() -> None:
 
 def test_the_machines_name_and_user_can_be_chosen() -> None:
     assert outcome("--hostname", "box", "uname", "-n")[1] == "box\n"
-    assert outcome("-u", "1234:56", "sh", "-c", "id -u; id -g")[1] == "1234\n56\n"
+    assert outcome("-u", "1234:56", "-w", "/", "sh", "-c", "id -u; id -g")[1] == "1234\n56\n"
 
 
 def test_a_program_that_takes_too_long_is_killed() -> None:

@@ -23,6 +23,6 @@ b ash -c 'trap "echo trapped" INT; kill -INT $$; kill -TERM $$'; echo $?
 b xargs -n 2 echo <d; b seq 4 | b xargs echo; b mktemp ./tmp.XXXXXX >/dev/null; b rm -f tmp.*; b mkfifo ff; b rm ff
 b chmod 600 d; b stat -c %a d; b umask 2>/dev/null; b nice -n 1 true; b nohup true 2>/dev/null; b setsid true; b chrt -p 1 >/dev/null 2>&1
 b pwd | b sed "s,$PWD,here,"; b printenv TZ; b hostid | b wc -c; b ps >/dev/null; echo $?; b free >/dev/null; echo $?; b uptime >/dev/null; echo $?
-b df . >/dev/null; echo $?; b du -s . >/dev/null; echo $?; b sync; b dos2unix <d | b wc -c; b strings n | b head -1; b getopt a -a x
+b df /proc >/dev/null; echo $?; b du -s . >/dev/null; echo $?; b sync; b dos2unix <d | b wc -c; b strings n | b head -1; b getopt a -a x
 b tsort <<<'a b'; b sum d; b ed -s n <<<'2p'; b vi -h 2>&1 | b head -1; b watch -h 2>/dev/null; b time true 2>/dev/null; echo $?
 b nonsense 2>/dev/null; echo $?
