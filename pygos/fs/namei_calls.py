@@ -30,6 +30,7 @@ from pygos.fs.namei import (
     vfs_symlink,
     vfs_unlink,
 )
+from pygos.fs.permission import may_linkat
 from pygos.include.errno import (
     EACCES,
     EBUSY,
@@ -217,6 +218,7 @@ def linkat(
     parent, dentry = filename_create(task, newdfd, newname)
     if old.mnt is not parent.mnt:
         raise EXDEV
+    may_linkat(task, old.inode)
     vfs_link(task, old.dentry, parent.inode, dentry)
     return 0
 

@@ -16,7 +16,11 @@ from pygos.fs.file_table import (
 )
 from pygos.fs.inode import iput
 from pygos.fs.namei import mnt_want_write, vfs_create
-from pygos.fs.permission import inode_owner_or_capable, inode_permission
+from pygos.fs.permission import (
+    inode_owner_or_capable,
+    inode_permission,
+    may_create_in_sticky,
+)
 from pygos.fs.walk import (
     LAST_NORM,
     LOOKUP_DIRECTORY,
@@ -272,6 +276,7 @@ def _open_create(task: Task, dirfd: int, name: bytes, flags: int, mode: int, res
         if dentry.d_inode.i_mode & S_IFMT == S_IFLNK and not flags & O_NOFOLLOW:
             at = follow_last(task, nd, at, dentry)
             continue
+        may_create_in_sticky(task, at.inode, dentry.d_inode)
         mnt, dentry = follow_mounts(at.mnt, dentry)
         return _finish_open(task, Path(mnt, dentry), flags, False)
     return _finish_open(task, at, flags, False)
@@ -362,8 +367,6 @@ def build_open_flags(flags: int, mode: int, strict: bool) -> tuple[int, int]:
     if flags & _TMPFILE_BIT:
         if flags & O_TMPFILE != O_TMPFILE or not _ACC_MODE[flags & O_ACCMODE] & MAY_WRITE:
             raise EINVAL
-    elif flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL:
-        flags |= O_NOFOLLOW
     if flags & O_PATH:
         return flags, 0
     return flags | O_LARGEFILE, mode & S_IALLUGO

@@ -18,6 +18,7 @@ from pygos.include.linux.fs import (
     S_APPEND,
     S_DEAD,
     S_IFDIR,
+    S_IFIFO,
     S_IFLNK,
     S_IFMT,
     S_IFREG,
@@ -25,7 +26,7 @@ from pygos.include.linux.fs import (
     SB_RDONLY,
 )
 from pygos.include.uapi.capability import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
-from pygos.include.uapi.stat import S_ISVTX
+from pygos.include.uapi.stat import S_ISGID, S_ISUID, S_ISVTX, S_IWGRP, S_IWOTH, S_IXGRP
 
 if TYPE_CHECKING:
     from pygos.include.linux.cred import Cred
@@ -143,3 +144,50 @@ def may_delete(task: Task, dir: Inode, victim: Dentry, isdir: bool) -> None:
         raise EISDIR
     if dir.i_flags & S_DEAD:
         raise ENOENT
+
+
+# -- sysctl fs.protected_*: what others could trick a program into
+
+
+def may_linkat(task: Task, inode: Inode) -> None:
+    """fs.protected_hardlinks: only files that one could write anyway get a new name. EPERM."""
+    if not task.machine.sysctl.get("fs.protected_hardlinks", 0):
+        return
+    if inode_owner_or_capable(task, inode):
+        return
+    mode = inode.i_mode
+    plain = mode & S_IFMT == S_IFREG and not mode & S_ISUID
+    if not plain or mode & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP:
+        raise EPERM
+    try:
+        inode_permission(task, inode, MAY_READ | MAY_WRITE)
+    except (EACCES, EROFS):
+        raise EPERM from None
+
+
+def may_follow_link(task: Task, dir: Inode, link: Inode) -> None:
+    """fs.protected_symlinks: no links of others in directories that everybody can write.
+
+    Errors: EACCES.
+    """
+    if not task.machine.sysctl.get("fs.protected_symlinks", 0):
+        return
+    everybody = S_ISVTX | S_IWOTH
+    if link.i_uid == task.cred.fsuid or dir.i_mode & everybody != everybody:
+        return
+    if link.i_uid != dir.i_uid:
+        raise EACCES
+
+
+def may_create_in_sticky(task: Task, dir: Inode, inode: Inode) -> None:
+    """fs.protected_regular, fs.protected_fifos: O_CREAT doesn't open what others have put
+    into a sticky directory. EACCES."""
+    kind = inode.i_mode & S_IFMT
+    names = {S_IFREG: "fs.protected_regular", S_IFIFO: "fs.protected_fifos"}
+    if not dir.i_mode & S_ISVTX or kind not in names:
+        return
+    level = int(task.machine.sysctl.get(names[kind], 0))
+    if not level or inode.i_uid in (dir.i_uid, task.cred.fsuid):
+        return
+    if dir.i_mode & S_IWOTH or (dir.i_mode & S_IWGRP and level >= 2):
+        raise EACCES

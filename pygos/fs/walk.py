@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pygos.fs.dcache import d_alloc, d_drop, is_subdir
 from pygos.fs.inode import touch_atime
-from pygos.fs.permission import may_lookup
+from pygos.fs.permission import may_follow_link, may_lookup
 from pygos.include.errno import (
     EAGAIN,
     EBADF,
@@ -195,7 +195,7 @@ def _walk(
         jumped = False
         if nd is None:
             nd = Nameidata(task.fs.root)
-        link = _get_link(task, nd, mnt, d)
+        link = _get_link(task, nd, mnt, d, i == len(parts))
         if type(link) is bytes:
             if link[0] == 47:
                 mnt, d = _absolute(nd, mnt)
@@ -238,7 +238,9 @@ def _absolute(nd: Nameidata, mnt: Mount) -> tuple[Mount, Dentry]:
     return root.mnt, root.dentry
 
 
-def _get_link(task: Task, nd: Nameidata, mnt: Mount, dentry: Dentry) -> bytes | Path:
+def _get_link(
+    task: Task, nd: Nameidata, mnt: Mount, dentry: Dentry, trailing: bool
+) -> bytes | Path:
     """The text of a link that is being followed, or where a magic one jumps to."""
     nd.links += 1
     if nd.links > MAXSYMLINKS or nd.resolve & RESOLVE_NO_SYMLINKS:
@@ -247,6 +249,8 @@ def _get_link(task: Task, nd: Nameidata, mnt: Mount, dentry: Dentry) -> bytes | 
         raise ELOOP
     inode = dentry.d_inode
     assert inode is not None
+    if trailing:
+        may_follow_link(task, dentry.d_parent.d_inode, inode)  # type: ignore[arg-type]
     touch_atime(mnt, inode)
     link = inode.i_link
     if link is not None:
@@ -358,7 +362,7 @@ def path_parentat(task: Task, dirfd: int, name: bytes) -> Parent:
 
 def follow_last(task: Task, nd: Nameidata, parent: Parent, link: Dentry) -> Parent | Path:
     """A creating open met a symbolic link as the last component: where it leads."""
-    target = _get_link(task, nd, parent.mnt, link)
+    target = _get_link(task, nd, parent.mnt, link, True)
     if isinstance(target, Path):
         return target
     mnt, dentry = parent.mnt, parent.dentry

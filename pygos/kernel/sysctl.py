@@ -50,6 +50,8 @@ def default_sysctls(ram_pages: int) -> dict[str, int | str]:
         "fs.lease-break-time": 45,
         "fs.protected_symlinks": 0,
         "fs.protected_hardlinks": 0,
+        "fs.protected_fifos": 0,
+        "fs.protected_regular": 0,
         "fs.suid_dumpable": 0,
         "fs.epoll.max_user_watches": 200000,
         "fs.mqueue.queues_max": 256,

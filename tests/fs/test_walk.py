@@ -285,3 +285,26 @@ def test_openat2_checks_its_struct(k: Kernel) -> None:
     assert raw(OpenHow(0, 0o644, 0).to_bytes()) == EINVAL
     assert raw(OpenHow(0, 0, 0x18).to_bytes()) == EINVAL
     assert raw(OpenHow(0, 0, 0x100).to_bytes()) == EINVAL
+
+
+def test_links_and_files_of_others_in_a_shared_directory(k: Kernel) -> None:
+    EPERM = -1
+    k.call(mkdir, b"/tmp", 0o777)
+    k.stat(b"/tmp").i_mode = 0o041777
+    k.put(b"/secret")
+    k.as_user(1, 1)
+    k.call(symlink, b"/secret", b"/tmp/trap")
+    k.put(b"/tmp/bait")
+    k.stat(b"/tmp/bait").i_mode = 0o100666
+    k.as_user(2, 2)
+    assert exists(k, b"/tmp/trap") == 0
+    assert k.open(b"/tmp/bait", 0o102) >= 0
+    assert k.call(link, b"/secret", b"/tmp/mine") == 0
+    for name in ("symlinks", "hardlinks", "regular", "fifos"):
+        k.machine.sysctl[f"fs.protected_{name}"] = 1
+    assert exists(k, b"/tmp/trap") == EACCES
+    assert k.open(b"/tmp/bait", 0o102) == EACCES
+    assert k.open(b"/tmp/bait", 2) >= 0
+    assert k.call(link, b"/secret", b"/tmp/mine2") == EPERM
+    k.as_user(1, 1)
+    assert exists(k, b"/tmp/trap") == 0
