@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pygos.fs.libfs import SimpleDir
+from pygos.fs.namei_calls import linkat
 from pygos.include.errno import (
     EEXIST,
     EINVAL,
@@ -230,6 +231,10 @@ def test_links(box: OverlayBox) -> None:
 def test_tmpfile_and_special_nodes(box: OverlayBox) -> None:
     file = box.open(b"/usr", f.O_RDWR | f.O_TMPFILE)
     assert box.pwrite(file, b"x") == 1
+    box.task.files.fd[3] = file
+    linkat(box.task, 3, b"", f.AT_FDCWD, b"/usr/named", f.AT_EMPTY_PATH)
+    assert box.read(b"/usr/named") == b"x"
+    assert file.f_inode.i_nlink == 1
     box.close(file)
     box.mknod(b"/etc/fifo", stat.S_IFIFO | 0o600)
     box.mknod(b"/etc/null", stat.S_IFCHR | 0o666, 0x103)

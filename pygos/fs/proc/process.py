@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pygos.arch.x86.regs import RIP, RSP
+from pygos.arch.x86.regs import RIP, RSP, SYSCALL_ARGS
 from pygos.fs.namespace import mountinfo_text, mounts_text
 from pygos.fs.proc.access import living, mm_of, require_access
 from pygos.fs.proc.array import rss
@@ -95,8 +95,7 @@ def syscall(task: Task, target: Any) -> str:
     sp, pc = target.regs[RSP], target.regs[RIP]
     if not target.in_syscall:
         return f"-1 {sp:#x} {pc:#x}\n"
-    args = [*target.syscall_args, 0, 0, 0, 0, 0, 0][:6]
-    words = " ".join(f"{arg & 0xFFFF_FFFF_FFFF_FFFF:#x}" for arg in args)
+    words = " ".join([f"{target.regs[place]:#x}" for place in SYSCALL_ARGS])
     return f"{target.syscall_nr} {words} {sp:#x} {pc:#x}\n"
 
 
