@@ -53,9 +53,8 @@ int main(int argc, char **argv)
 def test_no_frame_is_lost_over_a_thousand_lifetimes(tmp_path: Path) -> None:
     source, binary = tmp_path / "p.c", str(tmp_path / "p")
     source.write_text(_PROGRAM)
-    subprocess.run(
-        ["gcc", "-w", "-O1", "-pthread", '-DEXEC="/bin/true"', "-o", binary, str(source)], check=True
-    )
+    options = ["-w", "-O1", "-pthread", '-DEXEC="/bin/true"']
+    subprocess.run(["gcc", *options, "-o", binary, str(source)], check=True)
     with pygos.Machine(memory="128m", cpus=1) as machine:
         machine.run([binary, "8"], timeout=30, check=True)
         kernel = machine._kernel

@@ -136,7 +136,9 @@ subprocess.run(["mount", "-t", "tracefs", "nodev", tracing], check=True)
 def put(name, text):
     with open(f"{tracing}/{name}", "w") as file:
         file.write(text)
-child = subprocess.Popen([sys.executable, "-c", "input();import os,sys;os.execv(sys.argv[1],sys.argv[1:])", *sys.argv[1:]], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+starter = "input(); import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
+child = subprocess.Popen([sys.executable, "-c", starter, *sys.argv[1:]],
+                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 put("trace", "")
 put("set_event_pid", str(child.pid))
 put("options/event-fork", "1")
@@ -148,7 +150,8 @@ print(child.pid, child.returncode)
 with open(f"{tracing}/trace") as file:
     for line in file:
         if " sys_enter: NR " in line:
-            print(line.split("[", 1)[0].rsplit("-", 1)[1].strip(), line.split(" NR ")[1].split()[0])
+            pid = line.split("[", 1)[0].rsplit("-", 1)[1].strip()
+            print(pid, line.split(" NR ")[1].split()[0])
 put("set_event_pid", "")
 """
 _EXECVE = 59

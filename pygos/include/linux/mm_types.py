@@ -157,7 +157,9 @@ class VmOperations:
 class Vma:
     """One virtual memory area: [start, end), page aligned (vm_area_struct)."""
 
-    __slots__ = ("end", "file", "flags", "mapping", "mm", "name", "pgoff", "private", "start", "vm_ops")
+    __slots__ = (
+        "end", "file", "flags", "mapping", "mm", "name", "pgoff", "private", "start", "vm_ops",
+    )  # fmt: skip
 
     def __init__(self, mm: Mm, start: int, end: int, flags: int) -> None:
         self.mm = mm
