@@ -165,10 +165,14 @@ def truncate_setsize(inode: Inode, size: int) -> None:
     old = inode.i_size
     inode.i_size = size
     mapping = inode.i_mapping
-    if size < old and mapping is not None:
-        from pygos.mm.filemap import truncate_pagecache
+    if mapping is None:
+        return
+    from pygos.mm.filemap import pagecache_isize_extended, truncate_pagecache
 
+    if size < old:
         truncate_pagecache(mapping, size)
+    elif size > old:
+        pagecache_isize_extended(mapping, old)
 
 
 def simple_setattr(inode: Inode, attr: Iattr) -> None:

@@ -11,7 +11,11 @@ from pygos.fs.inode import current_time, file_remove_privs
 from pygos.include.errno import ENOSPC, EOPNOTSUPP
 from pygos.include.linux.platform import PAGE_SHIFT, PAGE_SIZE
 from pygos.include.uapi.fs import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
-from pygos.mm.filemap import add_to_page_cache, truncate_pagecache_range
+from pygos.mm.filemap import (
+    add_to_page_cache,
+    pagecache_isize_extended,
+    truncate_pagecache_range,
+)
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File
@@ -41,6 +45,7 @@ class TmpfsFileOperations(GenericFileOperations):
             inode_newsize_ok(task, inode, end)
         preallocate(mapping, offset >> PAGE_SHIFT, (end + PAGE_SIZE - 1) >> PAGE_SHIFT)
         if grow:
+            pagecache_isize_extended(mapping, inode.i_size)
             inode.i_size = end
         inode.i_ctime = current_time(inode)
 

@@ -24,6 +24,7 @@ SYSCALL_MODULES: Final = (
     "pygos.mm.msync",
     "pygos.mm.mincore",
     "pygos.mm.mlock",
+    "pygos.mm.mseal",
     "pygos.mm.readahead",
     "pygos.mm.process_vm_access",
 )

@@ -22,6 +22,7 @@ from pygos.mm.oom import OutOfMemory
 from pygos.mm.truncate import (
     drop_mapping,
     invalidate_mapping,
+    pagecache_isize_extended,
     truncate_pagecache,
     truncate_pagecache_range,
     unmap_mapping_range,
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "drop_mapping", "file_mmap", "filemap_fault", "filemap_fill", "filemap_read", "filemap_write",
-    "invalidate_mapping", "read_into", "truncate_pagecache", "truncate_pagecache_range",
-    "unmap_mapping_range",
+    "invalidate_mapping", "pagecache_isize_extended", "read_into", "truncate_pagecache",
+    "truncate_pagecache_range", "unmap_mapping_range",
 ]  # fmt: skip
 
 #: Read-ahead in pages: at the start of a file, when reading on, around a fault.
@@ -295,6 +296,8 @@ def filemap_write(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
     if zone.nr_free < zone.low_wmark:
         zone.balance()
     mapping.referenced = True
+    if pos > inode.i_size:
+        pagecache_isize_extended(mapping, inode.i_size)
     done = 0
     chunk = _WRITE_CHUNK << 12
     try:

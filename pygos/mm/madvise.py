@@ -13,6 +13,7 @@ from pygos.include.linux.mm import (
     VM_NOHUGEPAGE,
     VM_PFNMAP,
     VM_RAND_READ,
+    VM_SEALED,
     VM_SEQ_READ,
 )
 from pygos.include.linux.mm_types import (
@@ -126,11 +127,9 @@ def _apply(mm: Mm, vma: Vma, start: int, end: int, advice: int) -> None:
 
 
 def _willneed(vma: Vma, start: int, end: int) -> None:
-    """Read the pages of a file ahead; nothing to do for memory. EBADF without a file."""
+    """Read the pages of a file ahead; nothing to do for memory."""
     mapping = vma.mapping
     if mapping is None:
-        if vma.file is None:
-            raise EBADF
         return
     first = vma.pgoff + ((start - vma.start) >> 12)
     last = min(first + ((end - start) >> 12), (mapping.host.i_size + 4095) >> 12)
@@ -141,6 +140,8 @@ def _dontneed(mm: Mm, vma: Vma, start: int, end: int, barred: int) -> None:
     """Drop the pages: memory reads as zero, private file pages as the file again."""
     if vma.flags & (barred | VM_PFNMAP):
         raise EINVAL
+    if vma.flags & VM_SEALED and not vma.flags & VM_WRITE and vma_is_anonymous(vma):
+        raise EPERM  # discarding is a write in disguise
     gather = Gather(mm)
     gather.zap(vma, start >> 12, end >> 12)
     gather.flush()

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from pygos.include.linux.mm import VM_HUGEPAGE, VM_IO, VM_NOHUGEPAGE, VM_RAND_READ, VM_SEQ_READ
+from pygos.include.linux.mm import (
+    VM_HUGEPAGE,
+    VM_IO,
+    VM_NOHUGEPAGE,
+    VM_RAND_READ,
+    VM_SEALED,
+    VM_SEQ_READ,
+)
 from pygos.include.linux.mm_types import (
     PTE_ANON,
     PTE_DIRTY,
@@ -46,6 +53,7 @@ _FLAG_NAMES: Final = (
     (VM_LOCKED, "lo"), (VM_IO, "io"), (VM_SEQ_READ, "sr"), (VM_RAND_READ, "rr"),
     (VM_DONTCOPY, "dc"), (VM_DONTEXPAND, "de"), (VM_ACCOUNT, "ac"), (VM_NORESERVE, "nr"),
     (VM_DONTDUMP, "dd"), (VM_WIPEONFORK, "wf"), (VM_HUGEPAGE, "hg"), (VM_NOHUGEPAGE, "nh"),
+    (VM_SEALED, "sl"),
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from pygos.include.errno import (
     Errno,
 )
 from pygos.include.linux.fs import FMODE_PATH, FMODE_READ, FMODE_WRITE, MNT_NOEXEC
-from pygos.include.linux.mm import VM_LOCKONFAULT
+from pygos.include.linux.mm import VM_LOCKONFAULT, VM_SEALED
 from pygos.include.linux.mm_types import (
     VM_ACCOUNT,
     VM_EXEC,
@@ -254,7 +254,7 @@ def mmap_region(
     if old:
         try:
             do_munmap(mm, addr, length)
-        except ENOMEM:
+        except (ENOMEM, EPERM):
             drop_vma(mm, vma)
             raise
     insert_vma(mm, vma)
@@ -266,6 +266,36 @@ def mmap_region(
         assert merged is not None
         vma = merged
     return vma
+
+
+@syscall
+def remap_file_pages(
+    task: Task, start: UserAddr, size: Size, prot: ULong, pgoff: ULong, flags: ULong
+) -> int:
+    """Map other pages of the file at a part of a shared mapping. remap_file_pages(2).
+
+    Emulated by a mapping of its own, as Linux does. Errors: EINVAL.
+    """
+    mm = task.mm
+    assert mm is not None
+    start &= ~0xFFF
+    size &= ~0xFFF
+    if prot or not size or start + size > TASK_SIZE or pgoff + (size >> 12) >= 1 << 64:
+        raise EINVAL
+    vmas = vmas_in(mm, start, start + size)
+    if not vmas or vmas[0].start > start or not vmas[0].flags & VM_SHARED:
+        raise EINVAL
+    first = vmas[0]
+    at = first.start
+    for vma in vmas:
+        if vma.start != at or vma.file is not first.file or vma.flags != first.flags:
+            raise EINVAL
+        at = vma.end
+    if at < start + size or first.file is None:
+        raise EINVAL
+    new = flags & mman.MAP_NONBLOCK | mman.MAP_SHARED | mman.MAP_FIXED | mman.MAP_POPULATE
+    do_mmap(mm, task, first.file, start, size, prot_flags(first.flags), new, pgoff)
+    return 0
 
 
 def _call_mmap(mm: Mm, vma: Vma, file: File) -> None:
@@ -285,7 +315,7 @@ def _call_mmap(mm: Mm, vma: Vma, file: File) -> None:
 
 @syscall
 def munmap(task: Task, addr: UserAddr, length: Size) -> int:
-    """Remove mappings. munmap(2). Errors: EINVAL, ENOMEM (too many mappings after a split)."""
+    """Remove mappings. munmap(2). Errors: EINVAL, ENOMEM (too many after a split), EPERM."""
     assert task.mm is not None
     do_munmap(task.mm, addr, length)
     return 0
@@ -301,6 +331,7 @@ def do_munmap(mm: Mm, addr: int, length: int) -> None:
     victims = vmas_in(mm, addr, end)
     if not victims:
         return
+    check_sealed(victims)
     first, last = victims[0], victims[-1]
     if first.start < addr:
         victims[0] = isolate(mm, first, addr, end)
@@ -309,6 +340,13 @@ def do_munmap(mm: Mm, addr: int, length: int) -> None:
     if last.end > end:
         isolate(mm, last, addr, end)
     unmap_vmas(mm, victims)
+
+
+def check_sealed(vmas: list[Vma]) -> None:
+    """EPERM if any of the areas is sealed (mseal(2))."""
+    for vma in vmas:
+        if vma.flags & VM_SEALED:
+            raise EPERM
 
 
 def unmap_vmas(mm: Mm, victims: list[Vma]) -> None:
@@ -340,7 +378,7 @@ def brk(task: Task, addr: UserAddr) -> int:
     if new < old:
         try:
             do_munmap(mm, new, old - new)
-        except ENOMEM:
+        except (ENOMEM, EPERM):
             return mm.brk
     elif new > old and not _grow_brk(mm, task, old, new):
         return mm.brk

@@ -33,10 +33,10 @@ from pygos.include.uapi.mman import (
     PROT_WRITE,
 )
 from pygos.mm.fault import pte_flags
-from pygos.mm.mmap import may_expand_vm, page_align, prot_flags
+from pygos.mm.mmap import check_sealed, may_expand_vm, page_align, prot_flags
 from pygos.mm.overcommit import vm_enough_memory
 from pygos.mm.tlb import present, protect_hosted, sync
-from pygos.mm.vma import account, is_data, isolate, merge_range, vmas_in
+from pygos.mm.vma import account, is_data, isolate, merge_range, vma_is_anonymous, vmas_in
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -52,7 +52,7 @@ def mprotect(task: Task, start: UserAddr, length: Size, prot: ULong) -> int:
     """Set the protection of memory. mprotect(2).
 
     Errors: EINVAL (alignment, unknown bits), ENOMEM (holes, limits), EACCES (the file wasn't
-    opened for that).
+    opened for that), EPERM (sealed).
     """
     assert task.mm is not None
     return do_mprotect(task.mm, task, start, length, prot)
@@ -116,6 +116,7 @@ def _protect_vmas(mm: Mm, vmas: list[Vma], start: int, end: int, prot: int) -> N
         for vma in vmas:
             if vma.start > at:
                 raise ENOMEM
+            check_sealed([vma])
             flags = vma.flags & ~VM_ACCESS_FLAGS | prot
             if flags & ~(flags >> 4) & VM_ACCESS_FLAGS:
                 raise EACCES
@@ -141,11 +142,18 @@ def mprotect_fixup(mm: Mm, vma: Vma, start: int, end: int, flags: int) -> None:
         if not old & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE):
             vm_enough_memory(mm, pages)
             flags |= VM_ACCOUNT
+    elif old & VM_ACCOUNT and vma_is_anonymous(vma) and not _touched(mm, vma):
+        flags &= ~VM_ACCOUNT
     vma = isolate(mm, vma, start, end)
     account(mm, old, -pages)
     vma.flags = flags
     account(mm, flags, pages)
     change_protection(mm, vma)
+
+
+def _touched(mm: Mm, vma: Vma) -> bool:
+    """Does a VMA have any page of its own?"""
+    return bool(present(mm, vma.start >> 12, vma.end >> 12))
 
 
 def change_protection(mm: Mm, vma: Vma) -> None:

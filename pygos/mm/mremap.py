@@ -24,7 +24,7 @@ from pygos.include.uapi.mman import (
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
-from pygos.mm.mmap import do_munmap, may_expand_vm, mlock_future_ok, page_align
+from pygos.mm.mmap import check_sealed, do_munmap, may_expand_vm, mlock_future_ok, page_align
 from pygos.mm.overcommit import vm_enough_memory
 from pygos.mm.populate import mm_populate
 from pygos.mm.tlb import present, sync
@@ -65,6 +65,7 @@ def mremap(
     vma = vma_lookup(mm, addr)
     if vma is None:
         raise EFAULT
+    check_sealed([vma])
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
         return _mremap_to(mm, task, addr, old_len, new_len, flags, new_addr)
     if old_len >= new_len:

@@ -96,6 +96,12 @@ def truncate_pagecache(mapping: Mapping, new_size: int) -> None:
         _zero_part(mapping, new_size, (new_size + 4095) & ~0xFFF)
 
 
+def pagecache_isize_extended(mapping: Mapping, old_size: int) -> None:
+    """The file ends later than at `old_size` now: what a mapping wrote behind that is gone."""
+    if old_size & 0xFFF and old_size >> 12 in mapping.pages:
+        _zero_part(mapping, old_size, (old_size + 4095) & ~0xFFF)
+
+
 def truncate_pagecache_range(mapping: Mapping, start: int, end: int) -> None:
     """Punch a hole of bytes [start, end): whole pages go, parts of pages are zeroed."""
     first, last = (start + 4095) >> 12, end >> 12

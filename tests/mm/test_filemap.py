@@ -432,3 +432,13 @@ def test_process_vm_readv(task: Task) -> None:
     assert mm_of(task).read(mine + 100, 6) == b"secret"
     with pytest.raises(e.ESRCH):
         process_vm_readv(task, 999, local, mine, 1, 0)
+
+
+def test_what_a_mapping_wrote_behind_the_end_is_gone_when_the_file_grows(task: Task) -> None:
+    mm = mm_of(task)
+    for data in (b"x" * 100, None):
+        file = fake_file(task.machine, data, 100)
+        shared = do_mmap(mm, task, file, 0, PAGE, RW, m.MAP_SHARED, 0)
+        guest_write(mm, shared + 200, b"behind")
+        filemap_write(task, file, KernelBuffer(b"new"), 1000)
+        assert read(task, file, 200, 6) == bytes(6)

@@ -27,9 +27,10 @@ from pygos.mm.maps import show_maps, show_smaps, show_smaps_rollup, statm
 from pygos.mm.mincore import mincore
 from pygos.mm.mlock import mlock, mlockall, munlock, munlockall
 from pygos.mm.mm import Mm, mmput
-from pygos.mm.mmap import brk, do_mmap, do_munmap
+from pygos.mm.mmap import brk, do_mmap, do_munmap, remap_file_pages
 from pygos.mm.mprotect import do_mprotect, pkey_alloc, pkey_mprotect
 from pygos.mm.mremap import mremap
+from pygos.mm.mseal import mseal
 from pygos.mm.msync import msync
 from tests.support.fakes import (
     RLIM_INFINITY,
@@ -600,3 +601,35 @@ def test_everything_is_freed_at_the_end(task: Task) -> None:
     assert machine.zone.nr_shmem == 0
     assert machine.zone.nr_free == 4095 - machine.zone.nr_file
     assert machine.commit_pages == 0
+
+
+def test_sealed_memory_cant_be_changed(task: Task) -> None:
+    mm = mm_of(task)
+    addr = anon(task, BASE, 4 * PAGE, flags=m.MAP_FIXED)
+    mseal(task, addr + PAGE, PAGE, 0)
+    for call in (
+        lambda: do_munmap(mm, addr, 4 * PAGE),
+        lambda: do_mprotect(mm, task, addr + PAGE, PAGE, m.PROT_READ),
+        lambda: mremap(task, addr + PAGE, PAGE, 2 * PAGE, m.MREMAP_MAYMOVE, 0),
+        lambda: anon(task, addr, 4 * PAGE, flags=m.MAP_FIXED),
+    ):
+        with pytest.raises(e.EPERM):
+            call()
+    guest_write(mm, addr + PAGE, b"still there")
+    do_munmap(mm, addr + 2 * PAGE, 2 * PAGE)
+    for start, flags, error in ((addr + 1, 0, e.EINVAL), (addr, 1, e.EINVAL)):
+        with pytest.raises(error):
+            mseal(task, start, PAGE, flags)
+    with pytest.raises(e.ENOMEM):
+        mseal(task, addr + PAGE, 4 * PAGE, 0)
+
+
+def test_remap_file_pages(task: Task) -> None:
+    mm = mm_of(task)
+    file = fake_file(task.machine, b"".join(bytes([65 + i]) * PAGE for i in range(4)))
+    addr = do_mmap(mm, task, file, 0, 4 * PAGE, RW, m.MAP_SHARED, 0)
+    remap_file_pages(task, addr, PAGE, 0, 3, 0)
+    assert guest_read(mm, addr, 1) == b"D"
+    assert guest_read(mm, addr + PAGE, 1) == b"B"
+    with pytest.raises(e.EINVAL):
+        remap_file_pages(task, addr, PAGE, m.PROT_READ, 0, 0)

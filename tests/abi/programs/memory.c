@@ -128,9 +128,9 @@ static void halves(void)
 	struct iovec iov[3] = { { p + PAGE - 10, 10 }, { p + PAGE, 10 }, { p, 10 } };
 
 	munmap(p + PAGE, PAGE);
-	pipe(fds);
-	SHOW(write(fds[1], p + PAGE - 10, 20));
-	SHOW(writev(fds[1], iov, 3));
+	pipe2(fds, O_NONBLOCK);
+	SHOW(write(open("g", O_CREAT | O_RDWR, 0644), p + PAGE - 10, 20));
+	SHOW(writev(open("h", O_CREAT | O_RDWR, 0644), iov, 3));
 	write(fds[1], "0123456789abcdef", 16);
 	SHOW(read(fds[0], p, 20));
 	SHOW(readv(fds[0], iov, 3));
