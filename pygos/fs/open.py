@@ -364,9 +364,9 @@ def build_open_flags(flags: int, mode: int, strict: bool) -> tuple[int, int]:
             flags &= O_PATH_FLAGS
     if flags & (O_DIRECTORY | O_CREAT) == O_DIRECTORY | O_CREAT:
         raise EINVAL
-    if flags & _TMPFILE_BIT:
-        if flags & O_TMPFILE != O_TMPFILE or not _ACC_MODE[flags & O_ACCMODE] & MAY_WRITE:
-            raise EINVAL
+    may_write = _ACC_MODE[flags & O_ACCMODE] & MAY_WRITE
+    if flags & _TMPFILE_BIT and (flags & O_TMPFILE != O_TMPFILE or not may_write):
+        raise EINVAL
     if flags & O_PATH:
         return flags, 0
     return flags | O_LARGEFILE, mode & S_IALLUGO
