@@ -13,9 +13,6 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-import click
-
-from pygos import __version__
 from pygos._errors import CommandNotExecutable, CommandNotFound, PygosError
 
 if TYPE_CHECKING:
@@ -27,44 +24,6 @@ EXIT_NOT_FOUND: Final = 127
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
 
-COMMANDS: Final = ("doctor", "run", "version")
-
-
-class Commands(click.Group):
-    """The commands; each one's module is imported when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "run":
-            from pygos.cli.run import run
-
-            return run
-        if cmd_name == "doctor":
-            from pygos.cli.doctor import doctor
-
-            return doctor
-        return version if cmd_name == "version" else None
-
-
-@click.group(
-    cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-@click.version_option(__version__, "-V", "--version", message="pygos %(version)s")
-def cli() -> None:
-    """A Linux-compatible kernel in Python: runs unmodified Linux programs."""
-
-
-@click.command()
-def version() -> None:
-    """Say which pygos, which Linux it looks like, and which Python runs it."""
-    from pygos.include.uapi.version import UTS_RELEASE
-
-    python = ".".join(map(str, sys.version_info[:3]))
-    click.echo(f"pygos {__version__} (Linux {UTS_RELEASE}, {sys.implementation.name} {python})")
-
 
 def complain(text: str) -> None:
     """One line to standard error, whatever the text has in it."""
@@ -74,30 +33,6 @@ def complain(text: str) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         pass  # nobody is listening any more
-
-
-def describe_usage(error: click.ClickException) -> str:
-    """A usage error as one line, with the nearest match for a misspelt word."""
-    if isinstance(error, click.NoSuchOption):
-        return f"unknown option {error.option_name}{_did_you_mean(error.possibilities)}"
-    message = error.format_message()
-    if isinstance(error, click.UsageError) and message.startswith("No such command"):
-        word = message.split("'")[1]
-        return f"unknown command {word}{_did_you_mean(_nearest(word))}"
-    if not isinstance(error, click.UsageError):
-        return message
-    text = message.rstrip(".").replace("'", "")
-    return text[:1].lower() + text[1:]
-
-
-def _nearest(word: str) -> list[str]:
-    from difflib import get_close_matches
-
-    return get_close_matches(word, COMMANDS, n=1)
-
-
-def _did_you_mean(words: Sequence[str] | None) -> str:
-    return f"; did you mean {words[0]}?" if words else "; see pygos --help"
 
 
 def save_traceback(error: BaseException) -> str:
@@ -126,25 +61,45 @@ def exit_status(error: BaseException) -> int:
     if isinstance(error, CommandNotExecutable):
         complain(str(error))
         return EXIT_NOT_EXECUTABLE
-    if isinstance(error, click.ClickException):
-        complain(describe_usage(error))
-        return EXIT_PYGOS
     if isinstance(error, PygosError):
         complain(str(error))
         return EXIT_PYGOS
-    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+    if isinstance(error, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return EXIT_BROKEN_PIPE
+    if "click" in sys.modules and (usage := _usage(error)):
+        complain(usage)
+        return EXIT_PYGOS
     where = save_traceback(error)
     complain(f"internal error: {type(error).__name__}: {error} ({where})")
     return EXIT_PYGOS
 
 
+def _usage(error: BaseException) -> str:
+    from pygos.cli.commands import describe
+
+    return describe(error)
+
+
+def dispatch(argv: Sequence[str]) -> object:
+    """Run what the command line says; its status, or None for 0."""
+    if argv[:1] == ["run"]:
+        from pygos.cli.options import parse_plain
+
+        if plain := parse_plain(argv[1:]):
+            from pygos.cli.run import run_command
+
+            return run_command(*plain)
+    from pygos.cli.commands import call
+
+    return call(argv)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the status to exit with."""
     try:
-        status = cli.main(args=argv, prog_name="pygos", standalone_mode=False)
+        status = dispatch(list(sys.argv[1:] if argv is None else argv))
     except BaseException as error:  # the last place where anything can be said
-        status = error.exit_code if isinstance(error, click.exceptions.Exit) else exit_status(error)
+        status = exit_status(error)
     return status if isinstance(status, int) else 0

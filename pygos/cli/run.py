@@ -7,75 +7,18 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from pygos import _config as config
 from pygos._errors import ConfigError, PlatformUnavailable
 from pygos.cli.main import complain
 from pygos.cli.proxy import SignalProxy
-from pygos.include.dataclass import dataclass
 
 if TYPE_CHECKING:
+    from pygos.cli.options import Options
     from pygos.host.stdio import HostTerminal
     from pygos.include.linux.machine import Machine as Kernel
 
 #: What timeout(1) exits with.
 EXIT_TIMEOUT = 124
-
-
-@dataclass(slots=True)
-class Options:
-    """The options of one run, as they were given."""
-
-    memory: str
-    cpus: str | None
-    env: tuple[str, ...]
-    volume: tuple[str, ...]
-    workdir: str | None
-    user: str | None
-    hostname: str
-    timeout: str | None
-    strace: bool
-    strace_output: str | None
-    dmesg: bool
-    root: str
-
-
-@click.command(
-    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False},
-    short_help="Run a program in a machine of its own.",
-)
-@click.option("-m", "--memory", default="1g", metavar="SIZE", help="RAM, such as 512m (1g).")
-@click.option("--cpus", metavar="N", help="Guest threads running at once (all host CPUs).")
-@click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Set or pass a variable.")
-@click.option(
-    "-v", "--volume", multiple=True, metavar="HOST:GUEST[:ro]", help="Show a host directory."
-)
-@click.option("-w", "--workdir", metavar="DIR", help="Where the program starts.")
-@click.option("-u", "--user", metavar="USER[:GROUP]", help="Who the program runs as.")
-@click.option("--hostname", default="pygos", metavar="NAME", help="The machine's name (pygos).")
-@click.option("--timeout", metavar="TIME", help="Kill the program after TIME, such as 30s or 5m.")
-@click.option("--strace", is_flag=True, help="Print every system call to standard error.")
-@click.option("--strace-output", metavar="FILE", help="The same, to a file.")
-@click.option("--dmesg", is_flag=True, help="Print the kernel's log at the end.")
-@click.option(
-    "--root", default="host", metavar="host|DIR", help="The root directory's files (host)."
-)
-@click.option("--rm", is_flag=True, help="Accepted as docker has it; a machine is never kept.")
-@click.option("-i", "--interactive", is_flag=True, help="Accepted as docker has it; always on.")
-@click.option("-t", "--tty", is_flag=True, help="Accepted as docker has it; on at a terminal.")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND [ARG]...")
-def run(command: tuple[str, ...], rm: bool, interactive: bool, tty: bool, **options: Any) -> int:
-    """Run COMMAND in a machine of its own, on a copy-on-write view of the host's files.
-
-    Nothing it writes reaches the host. Its exit status is pygos' own: 128 + n after signal n,
-    125 if pygos fails, 126 if COMMAND can't be executed, 127 if it isn't there, 124 after
-    --timeout. Options come before COMMAND. Without COMMAND a terminal gets a shell.
-
-    Of the host's environment the program sees PATH, HOME, TERM, LANG, LC_*, TZ, USER, LOGNAME
-    and SHELL, and what -e names.
-    """
-    return run_command(Options(**options), command)
 
 
 def run_command(options: Options, command: tuple[str, ...]) -> int:

@@ -73,7 +73,7 @@ def test_misuse_is_one_line_and_status_125(args: list[str], line: str) -> None:
 
 
 def test_an_internal_error_is_one_line_and_its_traceback_is_kept(tmp_path: Path) -> None:
-    code = SCRIPT.replace("import sys; ", "import sys; import pygos.cli.main as m; ")
+    code = SCRIPT.replace("import sys; ", "import sys; import pygos.cli.commands as m; ")
     code = code.replace("sys.exit(main())", "m.version.callback = lambda: 1 / 0; sys.exit(main())")
     env = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
     result = subprocess.run(
