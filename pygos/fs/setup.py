@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from pygos.fs.dcache import dcache_init
 from pygos.fs.devpts import DevptsType
 from pygos.fs.devtmpfs import DevtmpfsType
-from pygos.fs.file_table import dup_files, exit_files, fput
 from pygos.fs.hostfs.super import HostfsType
 from pygos.fs.namei import LOOKUP_DIRECTORY, LOOKUP_FOLLOW, filename_create, path_lookup, vfs_mkdir
 from pygos.fs.namespace import do_mount_internal, kern_mount, new_mnt_ns
@@ -26,7 +25,6 @@ from pygos.include.uapi.fcntl import AT_FDCWD
 from pygos.include.uapi.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY
 
 if TYPE_CHECKING:
-    from pygos.include.linux.fs import File, FilesStruct
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
 
@@ -39,24 +37,6 @@ _MOUNTS: Final = (
     ("devpts", b"/dev/pts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666"),
     ("tmpfs", b"/dev/shm", MS_NOSUID | MS_NODEV, ""),
 )
-
-
-class VfsHooks:
-    """FsHooks: what the kernel proper below asks of the VFS."""
-
-    __slots__ = ()
-
-    def dup_files(self, files: FilesStruct) -> FilesStruct:
-        """See FsHooks."""
-        return dup_files(files)
-
-    def exit_files(self, task: Task) -> None:
-        """See FsHooks."""
-        exit_files(task)
-
-    def fput(self, file: File) -> None:
-        """See FsHooks."""
-        fput(file)
 
 
 def register_file_systems(machine: Machine) -> None:

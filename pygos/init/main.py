@@ -19,7 +19,8 @@ from pygos.fs.binfmt_elf import ElfFormat
 from pygos.fs.binfmt_script import ScriptFormat
 from pygos.fs.exec import run_program
 from pygos.fs.file_table import fput
-from pygos.fs.setup import VfsHooks, init_file_systems, mount_volume
+from pygos.fs.setup import init_file_systems, mount_volume
+from pygos.fs.super import VfsHooks
 from pygos.host.clock import HostClock
 from pygos.host.cpu import HostCpu, hwcaps
 from pygos.host.entropy import HostEntropy, SeededEntropy

@@ -259,7 +259,7 @@ class Comparison(RuleBasedStateMachine):
 
 TestComparison = Comparison.TestCase
 TestComparison.settings = settings(
-    max_examples=40,
+    max_examples=15,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
