@@ -43,7 +43,8 @@ STEPS = (
 def main() -> int:
     start = time.perf_counter()
     try:
-        with pygos.Machine() as machine:
+        # Root inside, whoever one is outside: it is root of this machine only.
+        with pygos.Machine(user="0") as machine:
             took = (time.perf_counter() - start) * 1000
             print(f"A machine with 1 GiB of RAM booted in {took:.0f} ms.\n")
             for text, command in STEPS:
