@@ -30,12 +30,12 @@ STEPS = (
     ),
     ("A dynamically linked interpreter with a thread and a child.", f"python3 -c '{_PYTHON}'"),
     (
-        "The files are the host's, copy-on-write: this removes the machine's own /etc.",
-        "rm -rf /etc && ls /",
+        "The files are the host's, copy-on-write: this removes the machine's own /usr/sbin.",
+        "rm -rf /usr/sbin && ls /usr",
     ),
     (
         "The machine stays up: what the last run changed is still changed.",
-        "ls -d /etc 2>&1 || true",
+        "ls -d /usr/sbin 2>&1 || true",
     ),
 )
 
@@ -52,8 +52,8 @@ def main() -> int:
     except pygos.PygosError as error:
         print(f"pygos: {error}", file=sys.stderr)
         return 125
-    there = "is still there" if os.path.isdir("/etc") else "IS GONE"
-    print(f"The machine is gone. The host's /etc {there}.\n")
+    there = "is still there" if os.path.isdir("/usr/sbin") else "IS GONE"
+    print(f"The machine is gone. The host's /usr/sbin {there}.\n")
     print("Next: make run CMD='any command', or make run at a terminal for a shell.")
     return 0
 
