@@ -110,7 +110,7 @@ def test_removing_everything_inside_leaves_the_host_alone(tree: Path) -> None:
 def test_rm_rf_usr_inside(tmp_path: Path) -> None:
     """A whole /usr goes; the host's stays. (A part of the real one, for the test's time.)"""
     before = _fingerprint(Path("/usr/include/linux"))
-    with pygos.Machine(memory="256m") as machine:
+    with pygos.Machine(memory="256m", user="0") as machine:
         script = "rm -rf /usr/include; test ! -e /usr/include && echo gone; ls /usr | head -1"
         result = machine.run(["sh", "-c", script], timeout=50)
         assert result.stdout.startswith(b"gone\n")
