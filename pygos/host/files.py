@@ -69,10 +69,12 @@ class HostStatfs:
 class _Node:
     """What a handle stands for. `path` is relative to the root; `empty`: look no further."""
 
-    __slots__ = ("dev", "directory", "empty", "ino", "path")
+    __slots__ = ("dev", "directory", "empty", "flags", "ino", "path")
 
     def __init__(self, path: bytes, dev: int, ino: int, directory: bool, empty: bool) -> None:
         self.path = path
+        #: How it is opened (again).
+        self.flags = _DIR_FLAGS if directory else _FILE_FLAGS
         self.dev = dev
         self.ino = ino
         self.directory = directory
@@ -333,7 +335,7 @@ class HostFiles:
             raise _errno(error) from None
 
     def _reopen(self, node: _Node) -> int:
-        flags = _DIR_FLAGS if node.directory else _FILE_FLAGS
+        flags = node.flags
         root = self._fds[0]
         if self._openat2:
             how = struct.pack("<QQQ", flags, 0, _RESOLVE)

@@ -25,6 +25,7 @@ from pygos.host.clock import HostClock
 from pygos.host.cpu import HostCpu, hwcaps
 from pygos.host.entropy import HostEntropy, SeededEntropy
 from pygos.host.files import HostFiles
+from pygos.host.files_rw import HostFilesRw
 from pygos.host.ram import HostRam
 from pygos.include.dataclass import dataclass
 from pygos.include.errno import Errno
@@ -162,7 +163,7 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
 def _mount_volumes(machine: Machine, config: BootConfig, task: Task) -> None:
     for number, (directory, place, read_only) in enumerate(config.volumes):
         name = f"volume{number}"
-        machine.host[name] = HostFiles(directory)
+        machine.host[name] = (HostFiles if read_only else HostFilesRw)(directory)
         mount_volume(task, name, place.encode("utf-8", "surrogateescape"), read_only)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""hostfs: a directory tree of the host, read-only.
+"""hostfs: a directory tree of the host, read-only but for volumes given for writing.
 
 The host is reached only through ``machine.host["files"]`` (``pygos.host.files.HostFiles``),
 one name at a time from the handle of a directory, never through a link. What a guest sees:
@@ -22,6 +22,7 @@ super.py    HostfsType, HostSuper: mounting, statfs, the table of inodes
 inode.py    HostInode: lookup, attributes, links, revalidation
 file.py     reading files and directories
 hidden.py   what looks absent or empty
+volume.py   writable trees: directories given with `-v HOST:GUEST`
 ==========  ===============================================================
 """
 

@@ -39,7 +39,9 @@ VALID_FOR: Final = 1_000_000_000
 class HostInode(Inode):
     """A file of the host, under the name by which it was last found."""
 
-    __slots__ = ("h_checked", "h_handle", "h_key", "h_name", "h_parent", "h_rules", "h_stat")
+    __slots__ = (
+        "h_checked", "h_handle", "h_key", "h_name", "h_parent", "h_rules", "h_stat", "h_write",
+    )  # fmt: skip
 
     def __init__(self, sb: SuperBlock, ino: int, mode: int) -> None:
         super().__init__(sb, ino, mode)
@@ -50,6 +52,8 @@ class HostInode(Inode):
         self.h_name = b""
         #: Of an opened directory or file.
         self.h_handle: int | None = None
+        #: For writing (volume.py).
+        self.h_write: int | None = None
         #: What is hidden below a directory.
         self.h_rules: Rules | str | None = None
         self.h_stat: HostStat
@@ -99,6 +103,11 @@ def _set_operations(inode: HostInode, kind: int, st: HostStat) -> None:
         inode.i_op = _SPECIAL_IOPS
         if kind in (S_IFCHR, S_IFBLK):
             inode.i_rdev = st.rdev
+    info: HostSuper = inode.i_sb.s_fs_info
+    if info.writable:
+        from pygos.fs.hostfs.volume import set_volume_operations
+
+        set_volume_operations(inode, kind)
 
 
 def update_attributes(inode: HostInode, st: HostStat) -> None:

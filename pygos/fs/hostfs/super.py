@@ -30,10 +30,11 @@ INO_BITS: Final = 48
 class HostSuper:
     """s_fs_info."""
 
-    __slots__ = ("devices", "files", "hidden_ids", "inodes", "rules")
+    __slots__ = ("devices", "files", "hidden_ids", "inodes", "rules", "writable")
 
-    def __init__(self, files: Files, secrets: Secrets) -> None:
+    def __init__(self, files: Files, secrets: Secrets, writable: bool) -> None:
         self.files = files
+        self.writable = writable
         self.rules: Rules = secrets.rules
         self.hidden_ids = secrets.ids
         #: (device, inode, file type) -> inode
@@ -68,11 +69,14 @@ class HostSuperOperations(SuperOperations):
     def evict_inode(self, inode: Inode) -> None:
         assert isinstance(inode, HostInode)
         info: HostSuper = inode.i_sb.s_fs_info
-        info.inodes.pop(inode.h_key, None)
-        handle = inode.h_handle
-        if handle is not None and inode.h_parent is not inode:
-            inode.h_handle = None
-            info.files.close(handle)
+        if info.inodes.get(inode.h_key) is inode:
+            del info.inodes[inode.h_key]
+        if inode.h_parent is inode:
+            return
+        for handle in (inode.h_handle, inode.h_write):
+            if handle is not None:
+                info.files.close(handle)
+        inode.h_handle = inode.h_write = None
 
     def put_super(self, sb: SuperBlock) -> None:
         shrink_dcache_sb(sb)
@@ -99,7 +103,8 @@ def machine_secrets(machine: Machine, files: Files) -> Secrets:
 
 class HostfsType(FileSystemType):
     """mount -t hostfs. The source names an entry of ``machine.host``; "" and "none" the root
-    tree. Always read-only. Programs can't name a tree that the owner hasn't given."""
+    tree. Read-only, unless it is a volume that the owner gave for writing. Programs can't name
+    a tree that the owner hasn't given."""
 
     __slots__ = ()
     name = "hostfs"
@@ -113,9 +118,11 @@ class HostfsType(FileSystemType):
         secrets = machine_secrets(machine, files)
         sb = SuperBlock(machine, self, _SUPER_OPS)
         sb.s_magic = HOSTFS_SUPER_MAGIC
-        sb.s_flags |= SB_RDONLY
+        writable = hasattr(files, "pwrite_from") and not flags & SB_RDONLY
+        if not writable:
+            sb.s_flags |= SB_RDONLY
         sb.s_d_op = HOST_DENTRY_OPS
-        info = sb.s_fs_info = HostSuper(files, secrets)
+        info = sb.s_fs_info = HostSuper(files, secrets, writable)
         handle = files.root()
         root = find_inode(sb, None, b"", files.fstat(handle), info.rules)
         root.h_handle = handle
@@ -123,6 +130,8 @@ class HostfsType(FileSystemType):
         return sb
 
     def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
-        """Read-only it stays. EROFS."""
-        if not flags & SB_RDONLY:
+        """What is not for writing stays read-only. EROFS."""
+        info: HostSuper = sb.s_fs_info
+        if not flags & SB_RDONLY and not info.writable:
             raise EROFS
+        sb.s_flags = sb.s_flags & ~SB_RDONLY | flags & SB_RDONLY
