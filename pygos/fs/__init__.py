@@ -45,6 +45,7 @@ SYSCALL_MODULES_EXEC: Final = ("pygos.fs.exec",)
 SYSCALL_MODULES_POLL: Final = (
     "pygos.fs.eventfd",
     "pygos.fs.eventpoll",
+    "pygos.fs.pidfs",
     "pygos.fs.pipe",
     "pygos.fs.select",
     "pygos.fs.signalfd",

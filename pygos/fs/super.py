@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.fs.dcache import d_drop, shrink_dcache_sb
-from pygos.fs.file_table import dup_files, exit_files, fput
+from pygos.fs.file_table import close_fd, dup_files, exit_files, fput, get_file
 from pygos.fs.inode import iput
 from pygos.include.errno import EBUSY, ENODEV
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.fs import File, FilesStruct, FileSystemType, SuperBlock
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
+    from pygos.kernel.pid import PidRef
 
 
 def register_filesystem(machine: Machine, fstype: FileSystemType) -> None:
@@ -62,6 +63,19 @@ class VfsHooks:
 
     def exit_files(self, task: Task) -> None:
         exit_files(task)
+
+    def pidfd_create(self, task: Task, target: Task, flags: int) -> int:
+        from pygos.fs.pidfs import pidfd_create
+
+        return pidfd_create(task, target, flags)
+
+    def close_fd(self, task: Task, fd: int) -> None:
+        close_fd(task, fd)
+
+    def pidfd_target(self, task: Task, fd: int) -> tuple[PidRef, int]:
+        from pygos.fs.pidfs import pidfd_pid
+
+        return pidfd_pid(task, fd), get_file(task, fd).f_flags
 
     def fput(self, file: File) -> None:
         fput(file)

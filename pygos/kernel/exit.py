@@ -24,6 +24,8 @@ SIGKILL, SIGCHLD = 9, 17
 CLD_EXITED, CLD_KILLED, CLD_DUMPED = 1, 2, 3
 SIG_IGN = 1
 SA_NOCLDWAIT = 2
+#: What a pidfd shows of a process that was waited for: POLLIN | POLLHUP.
+_GONE = 0x11
 _TICK = 10_000_000  # ns in a clock tick of user space (CLK_TCK 100)
 
 
@@ -182,6 +184,8 @@ def _exit_notify(task: Task, last: bool) -> None:
         kill_orphaned_pgrp(leader, None)
     if task is not leader:
         release_task(task)
+    else:
+        group.poll_queue.wake_all(1)
     if last and leader.state is TaskState.ZOMBIE:
         _notify_parent(leader)
     if group.group_exec_task is not None:
@@ -235,6 +239,7 @@ def release_task(task: Task) -> None:
     group = task.group
     task.state = TaskState.DEAD
     detach_pid(task.machine.pids, task)
+    group.poll_queue.wake_all(_GONE)
     task.real_parent.children.pop(task, None)
     if task in group.threads:
         group.threads.remove(task)

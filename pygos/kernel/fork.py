@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from pygos.arch.x86.regs import FS_BASE, ORIG_RAX, RAX, RIP, RSP
 from pygos.include.dataclass import dataclass
-from pygos.include.errno import E2BIG, EAGAIN, EFAULT, EINVAL, ERESTARTNOINTR
+from pygos.include.errno import (
+    E2BIG,
+    EAGAIN,
+    EEXIST,
+    EFAULT,
+    EINVAL,
+    EPERM,
+    ERESTARTNOINTR,
+    Errno,
+)
 from pygos.include.linux.fs import FsStruct
 from pygos.include.linux.sched import (
     SIG_DEFAULT,
@@ -22,9 +31,12 @@ from pygos.include.linux.sched import (
 from pygos.include.linux.syscalls import Size, ULong, UserAddr, syscall
 from pygos.include.linux.wait import WaitQueue, wait_killable
 from pygos.include.uapi import sched as uapi
-from pygos.kernel.pid import alloc_pid, attach_pid
+from pygos.include.uapi.capability import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN
+from pygos.include.uapi.pidfd import PIDFD_THREAD
+from pygos.kernel.pid import alloc_pid, attach_pid, pid_is_free
 from pygos.kernel.schedcalls import sched_fork
 from pygos.mm.fork import dup_mm
+from pygos.mm.mm import mmput
 
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
@@ -38,6 +50,7 @@ _NEW_NAMESPACES = (
 )
 #: clone3 takes only these sizes of struct clone_args; see clone(2).
 _CLONE_ARGS_MIN, _CLONE_ARGS_SIZE, _PAGE = 64, 88, 4096
+_MAX_PID_NS_LEVEL = 32
 _CLONE3_FLAGS = 0x1_FFFF_FF00 | uapi.CLONE_CLEAR_SIGHAND | uapi.CLONE_INTO_CGROUP
 
 
@@ -52,6 +65,8 @@ class CloneArgs:
     child_tid: int = 0
     tls: int = 0
     pidfd: int = 0
+    #: The number that the child is to have; 0: the next free one.
+    set_tid: int = 0
 
 
 class VforkWait:
@@ -85,12 +100,10 @@ def clone(
     args = CloneArgs(
         flags & 0xFFFF_FFFF & ~0xFF, flags & 0xFF, stack, parent_tid, child_tid, tls, parent_tid
     )
-    if flags & uapi.CLONE_PIDFD and flags & uapi.CLONE_PARENT_SETTID:
-        raise EINVAL
     return kernel_clone(task, args)
 
 
-@syscall(partial="set_tid, cgroup, pidfd and CLONE_NEW* namespaces are refused with EINVAL")
+@syscall(partial="cgroup and CLONE_NEW* namespaces are refused with EINVAL")
 def clone3(task: Task, args: UserAddr, size: Size) -> int:
     """Create a child process or thread, extensible form. clone(2).
 
@@ -104,23 +117,50 @@ def clone3(task: Task, args: UserAddr, size: Size) -> int:
     data = task.mm.read(args, size)
     if any(data[_CLONE_ARGS_SIZE:]):
         raise E2BIG
-    return kernel_clone(task, _clone3_args(data[:_CLONE_ARGS_SIZE]))
+    return kernel_clone(task, _clone3_args(task, data[:_CLONE_ARGS_SIZE]))
 
 
-def _clone3_args(data: bytes) -> CloneArgs:
+def _clone3_args(task: Task, data: bytes) -> CloneArgs:
     fields = [int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8)]
     fields += [0] * (11 - len(fields))
     flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls = fields[:8]
-    set_tid, set_tid_size, cgroup = fields[8:]
-    if flags & ~_CLONE3_FLAGS or exit_signal & ~0xFF or exit_signal > 64:
+    set_tid, set_tid_size = fields[8:10]
+    if set_tid_size > _MAX_PID_NS_LEVEL or (not set_tid) != (not set_tid_size):
         raise EINVAL
-    if set_tid or set_tid_size or (flags & uapi.CLONE_INTO_CGROUP) or cgroup:
+    if exit_signal > 64 or flags & uapi.CLONE_INTO_CGROUP:
+        raise EINVAL
+    tids = _set_tids(task, set_tid, set_tid_size) if set_tid else ()
+    if flags & ~_CLONE3_FLAGS:
         raise EINVAL
     if flags & (uapi.CLONE_DETACHED | (uapi.CLONE_THREAD | uapi.CLONE_PARENT)) and exit_signal:
         raise EINVAL
     if (stack == 0) != (stack_size == 0):
         raise EINVAL
-    return CloneArgs(flags, exit_signal, stack + stack_size, parent_tid, child_tid, tls, pidfd)
+    tid = 0
+    if tids:
+        _check_pidfd(flags, pidfd, parent_tid)
+        tid = _wanted_tid(task, tids)
+    return CloneArgs(
+        flags, exit_signal, stack + stack_size, parent_tid, child_tid, tls, pidfd, tid
+    )
+
+
+def _set_tids(task: Task, addr: int, count: int) -> tuple[int, ...]:
+    """clone3's numbers for the child, one per pid namespace, the innermost first."""
+    assert task.mm is not None
+    return tuple(memoryview(task.mm.read(addr, 4 * count)).cast("i"))
+
+
+def _wanted_tid(task: Task, tids: tuple[int, ...]) -> int:
+    """The number for the one pid namespace there is. EINVAL, EPERM, EEXIST."""
+    pids = task.machine.pids
+    if len(tids) > 1 or not 0 < tids[0] < pids.max:
+        raise EINVAL
+    if not (task.cred.capable(CAP_SYS_ADMIN) or task.cred.capable(CAP_CHECKPOINT_RESTORE)):
+        raise EPERM
+    if not pid_is_free(pids, tids[0]):
+        raise EEXIST
+    return tids[0]
 
 
 def kernel_clone(task: Task, args: CloneArgs) -> int:
@@ -150,6 +190,7 @@ def kernel_clone(task: Task, args: CloneArgs) -> int:
 def _check_flags(task: Task, args: CloneArgs) -> None:
     """The impossible combinations of clone(2), in Linux's order."""
     flags = args.flags
+    _check_pidfd(flags, args.pidfd, args.parent_tid)
     if flags & (uapi.CLONE_NEWNS | uapi.CLONE_FS) == uapi.CLONE_NEWNS | uapi.CLONE_FS:
         raise EINVAL
     if flags & uapi.CLONE_THREAD and not flags & uapi.CLONE_SIGHAND:
@@ -160,10 +201,21 @@ def _check_flags(task: Task, args: CloneArgs) -> None:
         raise EINVAL
     if flags & uapi.CLONE_PARENT and task.group.leader is task.machine.pid1:
         raise EINVAL
-    if flags & (_NEW_NAMESPACES | uapi.CLONE_PIDFD):
+    if flags & _NEW_NAMESPACES:
+        # As a kernel that is built without them: the privilege is looked at first.
+        needs = flags & _NEW_NAMESPACES & ~uapi.CLONE_NEWUSER
+        if needs and not flags & uapi.CLONE_NEWUSER and not task.cred.capable(CAP_SYS_ADMIN):
+            raise EPERM
         raise EINVAL
-    if args.exit_signal > 64:
-        raise EINVAL
+
+
+def _check_pidfd(flags: int, pidfd: int, parent_tid: int) -> None:
+    """A pidfd and the child's number can't go to the same place."""
+    if flags & uapi.CLONE_PIDFD:
+        if flags & uapi.CLONE_PARENT_SETTID and pidfd == parent_tid:
+            raise EINVAL
+        if flags & uapi.CLONE_DETACHED:
+            raise EINVAL
 
 
 def copy_process(task: Task, args: CloneArgs) -> Task:
@@ -171,7 +223,7 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
     machine = task.machine
     flags = args.flags
     _check_nproc(task)
-    child = Task(machine, alloc_pid(machine.pids))
+    child = Task(machine, args.set_tid or alloc_pid(machine.pids))
     try:
         _copy_mm(task, child, flags)
     except MemoryError:
@@ -181,6 +233,11 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
     _copy_sighand(task, child, flags)
     _copy_group(task, child, args)
     _copy_thread(task, child, args)
+    if flags & uapi.CLONE_PIDFD:
+        _make_pidfd(task, child, args)
+    if not flags & uapi.CLONE_THREAD:
+        child.real_parent.children[child] = None
+    child.group.threads.append(child)
     attach_pid(machine.pids, child)
     _write_tids(task, child, args)
     return child
@@ -287,8 +344,6 @@ def _copy_group(task: Task, child: Task, args: CloneArgs) -> None:
         else:
             parent = task
         child.real_parent = child.parent = parent
-        parent.children[child] = None
-    group.threads.append(child)
 
 
 def _new_group(task: Task, child: Task) -> SignalStruct:
@@ -319,6 +374,40 @@ def _copy_thread(task: Task, child: Task, args: CloneArgs) -> None:
     regs[RIP] = task.regs[RIP]
     if args.flags & uapi.CLONE_CHILD_CLEARTID:
         child.clear_child_tid = args.child_tid
+
+
+def _make_pidfd(task: Task, child: Task, args: CloneArgs) -> None:
+    """CLONE_PIDFD: the descriptor is the parent's, its number goes to user memory.
+
+    Errors: EMFILE, ENFILE, EFAULT; the child is then undone.
+    """
+    hooks = task.machine.fs_hooks
+    assert task.mm is not None
+    try:
+        thread = PIDFD_THREAD if args.flags & uapi.CLONE_THREAD else 0
+        fd = hooks.pidfd_create(task, child, thread)
+        try:
+            task.mm.write_u32(args.pidfd, fd)
+        except EFAULT:
+            hooks.close_fd(task, fd)
+            raise
+    except Errno:
+        _abandon(child)
+        raise
+
+
+def _abandon(child: Task) -> None:
+    """Give back what a child holds that will never run."""
+    child.machine.fs_hooks.exit_files(child)
+    child.fs.users -= 1
+    child.sighand.count -= 1
+    mm, cpu = child.mm, child.cpu
+    child.mm = child.cpu = None
+    if cpu is not None:
+        cpu.owner = None
+        cpu.release()
+    if mm is not None:
+        mmput(mm)
 
 
 def _write_tids(task: Task, child: Task, args: CloneArgs) -> None:

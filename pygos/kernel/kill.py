@@ -41,14 +41,23 @@ def check_kill_permission(task: Task, signo: int, target: Task) -> None:
     raise EPERM
 
 
-def group_send_sig_info(task: Task, target: Task, info: SigInfo) -> None:
-    """Send to a process with the permission check; signal 0 only checks. EAGAIN, EPERM."""
+def send_checked(task: Task, target: Task, info: SigInfo, group: bool) -> None:
+    """Send to a process or one thread, with the permission check; signal 0 only checks.
+
+    Errors: EAGAIN, EINVAL, EPERM.
+    """
     check_kill_permission(task, info.signo, target)
-    if info.signo and not send_sig_info(target, info, True):
+    if info.signo and not send_sig_info(target, info, group):
         raise EAGAIN
 
 
-def _user_info(task: Task, signo: int, code: int) -> SigInfo:
+def group_send_sig_info(task: Task, target: Task, info: SigInfo) -> None:
+    """Send to a process with the permission check; signal 0 only checks. EAGAIN, EPERM."""
+    send_checked(task, target, info, True)
+
+
+def user_info(task: Task, signo: int, code: int) -> SigInfo:
+    """The siginfo of a signal that `task` sends."""
     return SigInfo(signo, code, pid=task.tgid, uid=task.cred.uid)
 
 
@@ -58,7 +67,7 @@ def kill(task: Task, pid: Pid, sig: Signo) -> int:
 
     Errors: EINVAL, EPERM, ESRCH.
     """
-    info = _user_info(task, sig, SI_USER)
+    info = user_info(task, sig, SI_USER)
     if pid > 0:
         target = task.machine.pids.tasks.get(pid)
         if target is None:
@@ -69,11 +78,11 @@ def kill(task: Task, pid: Pid, sig: Signo) -> int:
     elif pid == -1:
         _kill_everybody(task, info)
     else:
-        _kill_group(task, -pid or task.group.pgrp, info)
+        kill_pgrp_checked(task, -pid or task.group.pgrp, info)
     return 0
 
 
-def _kill_group(task: Task, pgrp: int, info: SigInfo) -> None:
+def kill_pgrp_checked(task: Task, pgrp: int, info: SigInfo) -> None:
     """Success if one member could be signalled, else the last error; ESRCH if there is none."""
     error: type[Errno] | None = ESRCH
     for leader in tuple(task.machine.pids.pgrps.get(pgrp, ())):
@@ -111,7 +120,7 @@ def tgkill(task: Task, tgid: Pid, pid: Pid, sig: Signo) -> int:
     """Send a signal to one thread of a process. tgkill(2). Errors: EINVAL, EPERM, ESRCH."""
     if pid <= 0 or tgid <= 0:
         raise EINVAL
-    _send_to_thread(task, tgid, pid, _user_info(task, sig, SI_TKILL))
+    _send_to_thread(task, tgid, pid, user_info(task, sig, SI_TKILL))
     return 0
 
 
@@ -120,7 +129,7 @@ def tkill(task: Task, pid: Pid, sig: Signo) -> int:
     """Send a signal to a thread. tkill(2). Errors: EINVAL, EPERM, ESRCH."""
     if pid <= 0:
         raise EINVAL
-    _send_to_thread(task, 0, pid, _user_info(task, sig, SI_TKILL))
+    _send_to_thread(task, 0, pid, user_info(task, sig, SI_TKILL))
     return 0
 
 
@@ -128,12 +137,11 @@ def _send_to_thread(task: Task, tgid: int, pid: int, info: SigInfo) -> None:
     target = task.machine.pids.tasks.get(pid)
     if target is None or (tgid > 0 and target.tgid != tgid):
         raise ESRCH
-    check_kill_permission(task, info.signo, target)
-    if info.signo and not send_sig_info(target, info, False):
-        raise EAGAIN
+    send_checked(task, target, info, False)
 
 
-def _raw_info(sig: int, info: Siginfo) -> SigInfo:
+def raw_info(sig: int, info: Siginfo) -> SigInfo:
+    """A signal with the siginfo that a program wrote."""
     raw = info.to_bytes()
     return SigInfo(
         sig, info.si_code, info.si_errno, info.si_pid, info.si_uid, value=info.si_value, raw=raw
@@ -156,7 +164,7 @@ def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signo, uinfo: In[Siginfo]) -> int
     target = task.machine.pids.tasks.get(pid)
     if target is None:
         raise ESRCH
-    group_send_sig_info(task, target, _raw_info(sig, uinfo))
+    group_send_sig_info(task, target, raw_info(sig, uinfo))
     return 0
 
 
@@ -166,5 +174,5 @@ def rt_tgsigqueueinfo(task: Task, tgid: Pid, pid: Pid, sig: Signo, uinfo: In[Sig
     if pid <= 0 or tgid <= 0:
         raise EINVAL
     _check_forgery(task, pid, uinfo)
-    _send_to_thread(task, tgid, pid, _raw_info(sig, uinfo))
+    _send_to_thread(task, tgid, pid, raw_info(sig, uinfo))
     return 0

@@ -11,6 +11,45 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import PidTable, Task
 
 
+class PidRef:
+    """What a pidfd refers to (struct pid): a process, or with `thread` one thread of it.
+
+    It follows the process when another thread than the leader execs.
+    """
+
+    __slots__ = ("group", "own", "thread")
+
+    def __init__(self, task: Task, thread: bool) -> None:
+        self.group = task.group
+        #: None: the leader, whoever that is.
+        self.own = task if task.group.leader is not task else None
+        #: Made for a thread: PIDFD_THREAD.
+        self.thread = thread
+
+    @property
+    def task(self) -> Task:
+        """The thread meant; a process' leader. Perhaps a zombie, perhaps gone."""
+        return self.own or self.group.leader
+
+    @property
+    def gone(self) -> bool:
+        """It has been waited for: signals find nobody any more."""
+        task = self.task
+        return task.machine.pids.tasks.get(task.pid) is not task
+
+    @property
+    def ended(self) -> bool:
+        """A zombie: for a process, all of its threads."""
+        if self.thread:
+            return not self.task.alive
+        return not any(thread.alive for thread in self.group.threads)
+
+
+def pid_is_free(table: PidTable, pid: int) -> bool:
+    """Is the number nobody's, neither a task's nor a group's or session's?"""
+    return pid not in table.tasks and pid not in table.pgrps and pid not in table.sessions
+
+
 def alloc_pid(table: PidTable) -> int:
     """The next free number, going up and round as Linux does. EAGAIN if all are taken."""
     pid = table.last
@@ -18,7 +57,7 @@ def alloc_pid(table: PidTable) -> int:
         pid += 1
         if pid >= table.max:
             pid = 300 if table.max > 300 else 1
-        if pid not in table.tasks and pid not in table.pgrps and pid not in table.sessions:
+        if pid_is_free(table, pid):
             table.last = pid
             return pid
     raise EAGAIN

@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.include.dataclass import dataclass
-from pygos.include.errno import ECHILD, EINVAL, ESRCH
+from pygos.include.errno import EAGAIN, ECHILD, EINVAL, ESRCH
 from pygos.include.linux.sched import SigInfo, SignalStruct, TaskState
 from pygos.include.linux.syscalls import Int, OutInt, Pid, UInt, UserAddr, syscall
 from pygos.include.linux.wait import wait_on
 from pygos.include.uapi import wait as uapi
+from pygos.include.uapi.fcntl import O_NONBLOCK
 from pygos.include.uapi.resource import Rusage
 from pygos.include.uapi.time import Timeval
 from pygos.kernel.exit import SIGCHLD, exit_siginfo, group_times, release_task
@@ -86,20 +87,24 @@ def _wait4_opts(task: Task, pid: int, options: int) -> WaitOpts:
     return WaitOpts(_PID, pid, options)
 
 
-@syscall(partial="P_PIDFD is refused with EINVAL")
+@syscall
 def waitid(
     task: Task, which: Int, number: Pid, info: UserAddr, options: UInt, rusage: UserAddr
 ) -> int:
     """Wait for a child's change of state, with a siginfo. waitid(2).
 
-    Errors: EINVAL for unknown options, no event asked for, or a bad id; ECHILD.
+    Errors: EINVAL for unknown options, no event asked for, or a bad id; ECHILD; of a pidfd
+    EBADF, and EAGAIN if it is non-blocking and there is no event.
     """
     if options & ~_WAITID_OPTIONS:
         raise EINVAL
     if not options & (uapi.WEXITED | uapi.WSTOPPED | uapi.WCONTINUED):
         raise EINVAL
-    event = do_wait(task, _waitid_opts(task, which, number, options))
+    opts = _waitid_opts(task, which, number, options)
+    event = do_wait(task, opts)
     assert task.mm is not None
+    if event is None and not options & uapi.WNOHANG:
+        raise EAGAIN
     if event is not None and rusage:
         task.mm.write(rusage, child_rusage(event.child).to_bytes())
     if info:
@@ -128,6 +133,13 @@ def _waitid_opts(task: Task, which: int, number: int, options: int) -> WaitOpts:
         if number < 0:
             raise EINVAL
         return WaitOpts(_PGID, number or task.group.pgrp, options)
+    if which == uapi.P_PIDFD:
+        if number < 0:
+            raise EINVAL
+        ref, flags = task.machine.fs_hooks.pidfd_target(task, number)
+        if flags & O_NONBLOCK:
+            options |= uapi.WNOHANG
+        return WaitOpts(_PID, 0 if ref.gone else ref.task.pid, options)
     raise EINVAL
 
 

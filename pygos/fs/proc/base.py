@@ -18,7 +18,16 @@ from pygos.fs.synthetic import (
     SyntheticInodeOperations,
 )
 from pygos.include.errno import ENOENT
-from pygos.include.linux.fs import Dentry, DirContext, File, FsStruct, Inode, Path, SuperBlock
+from pygos.include.linux.fs import (
+    S_IMMUTABLE,
+    Dentry,
+    DirContext,
+    File,
+    FsStruct,
+    Inode,
+    Path,
+    SuperBlock,
+)
 from pygos.include.uapi.dirent import DT_DIR
 
 if TYPE_CHECKING:
@@ -140,6 +149,15 @@ class PidDirFileOperations(DirFileOperations):
             ino = pid_ino(pid, node.base + place)
             if not ctx.emit(child.name, ino, child.mode >> 12, index + FIRST_COOKIE + 1):
                 return
+
+
+def proc_pid_dir_target(file: File) -> Task | None:
+    """The process whose /proc/PID `file` is; None for other files (tgid_pidfd_to_pid)."""
+    inode = file.f_inode
+    if not isinstance(inode, PidInode) or inode.i_private is not PID_DIR:
+        return None
+    target: Task = inode.target
+    return target
 
 
 class PidDir(Directory):
@@ -292,5 +310,6 @@ THREAD_DIR: Final = PidDir(
 def pid_directory(sb: SuperBlock, target: Task) -> Inode:
     """The inode of /proc/PID."""
     inode = PidInode(sb, 0, PID_DIR, target)
+    inode.i_flags |= S_IMMUTABLE  # so that whoever would change it gets EPERM
     inode.i_nlink = 5
     return inode

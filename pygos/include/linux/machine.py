@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.platform import Clock, Entropy, Platform, Ram
     from pygos.include.linux.sched import PidTable, SignalStruct, Task
     from pygos.include.linux.timer import TimerQueue
+    from pygos.kernel.pid import PidRef
     from pygos.mm.page_alloc import Zone
 
 
@@ -64,6 +65,15 @@ class FsHooks(Protocol):
 
     def exit_files(self, task: Task) -> None:
         """The task gives up its descriptor table; the last user closes all of it."""
+
+    def pidfd_create(self, task: Task, target: Task, flags: int) -> int:
+        """A new pidfd of `target` in the table of `task`. Errors: EMFILE, ENFILE."""
+
+    def close_fd(self, task: Task, fd: int) -> None:
+        """Close a descriptor of `task` that it has not seen yet."""
+
+    def pidfd_target(self, task: Task, fd: int) -> tuple[PidRef, int]:
+        """What a pidfd of `task` refers to, and its O_* flags. Errors: EBADF."""
 
     def fput(self, file: File) -> None:
         """Drop one reference of a file."""
