@@ -72,8 +72,8 @@ class Machine:
     ``env``
         Variables to set for all runs, over the scrubbed environment; None removes one.
     ``volumes``
-        ``"HOST:GUEST[:ro]"``: host directories to see at other places. Writes to them stay in
-        the machine.
+        ``"HOST:GUEST[:ro]"``: host directories that the machine may change (with ``:ro`` only
+        read). Everything else that it writes stays in the machine.
     ``user``
         ``"NAME|UID[:GROUP|GID]"``; None: the user of this process, in a root of its own 0.
     ``workdir``

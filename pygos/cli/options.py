@@ -56,7 +56,7 @@ OPTIONS: Final = (
     Option("--memory", "-m", "value", "1g", "SIZE", "RAM, such as 512m (1g)."),
     Option("--cpus", "", "value", None, "N", "Guest threads running at once (all host CPUs)."),
     Option("--env", "-e", "list", (), "NAME[=VALUE]", "Set or pass a variable."),
-    Option("--volume", "-v", "list", (), "HOST:GUEST[:ro]", "Show a host directory."),
+    Option("--volume", "-v", "list", (), "HOST:GUEST[:ro]", "Give a host directory, to write in."),
     Option("--workdir", "-w", "value", None, "DIR", "Where the program starts."),
     Option("--user", "-u", "value", None, "USER[:GROUP]", "Who the program runs as."),
     Option("--hostname", "", "value", "pygos", "NAME", "The machine's name (pygos)."),

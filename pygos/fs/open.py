@@ -47,6 +47,7 @@ from pygos.include.errno import (
     ENOTDIR,
     ENXIO,
     EPERM,
+    ESTALE,
 )
 from pygos.include.linux.fs import (
     ATTR_CTIME,
@@ -315,6 +316,16 @@ def do_filp_open(
 
     One reference is the caller's. May sleep (FIFOs). Errors: those of open(2).
     """
+    try:
+        return _path_openat(task, dirfd, name, flags, mode, resolve)
+    except ESTALE:  # the file system found that a cached name was wrong; now it knows
+        return _path_openat(task, dirfd, name, flags, mode, resolve)
+
+
+def _path_openat(
+    task: Task, dirfd: int, name: bytes, flags: int, mode: int, resolve: int
+) -> File:
+    """One try of do_filp_open()."""
     if task.restart is not None:
         file = _resume_open(task)
         if file is not None:

@@ -172,6 +172,12 @@ def test_a_volume_shows_a_host_directory(tmp_path: Path) -> None:
     assert "Read-only file system" in err
 
 
+def test_a_volume_is_written_on_the_host(tmp_path: Path) -> None:
+    command = "echo inside >/mnt/new && mkdir /mnt/dir && mv /mnt/new /mnt/dir/"
+    assert outcome("-v", f"{tmp_path}:/mnt", "sh", "-c", command) == (0, "", "")
+    assert (tmp_path / "dir/new").read_text() == "inside\n"
+
+
 def test_dmesg_is_printed_at_the_end() -> None:
     status, out, err = outcome("--dmesg", "true")
     assert (status, out) == (0, "")

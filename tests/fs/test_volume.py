@@ -130,6 +130,19 @@ def test_appends_do_not_overwrite_what_the_host_appended(box: VolumeBox, top: Pa
     assert box.read(b"/v/dir/file") == b"hello world host guest"
 
 
+def test_a_file_replaced_a_moment_ago_can_be_opened(box: VolumeBox, top: Path) -> None:
+    """An editor on the host saves by renaming, and a build inside starts at once."""
+    assert box.read(b"/v/dir/file") == b"hello world"
+    (top / "dir/tmp").write_bytes(b"saved")
+    os.replace(top / "dir/tmp", top / "dir/file")
+    file = box.open(b"/v/dir/file", f.O_WRONLY | f.O_APPEND)
+    box.pwrite(file, b"!", 0)
+    box.close(file)
+    assert (top / "dir/file").read_bytes() == b"saved!"
+    box.later()
+    assert box.read(b"/v/dir/file") == b"saved!"
+
+
 def test_shared_mappings_are_written_back(box: VolumeBox, top: Path) -> None:
     file = box.open(b"/v/dir/file", f.O_RDWR)
     mm = box.task.mm
