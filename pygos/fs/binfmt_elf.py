@@ -301,6 +301,7 @@ def _set_mm(prm: BinPrm, mm: Mm, image: Image, randomize: bool) -> None:
         brk += _random_pages(prm, 13)
     mm.start_brk = mm.brk = brk
     fget(prm.file)
+    prm.file.f_inode.i_writecount -= 1  # nobody writes to what is being executed
     mm.exe_file = prm.file
 
 

@@ -174,9 +174,11 @@ def open_exec(task: Task, dirfd: int, path: bytes, flags: int = 0) -> File:
     if not inode.is_reg or inode.i_mode & 0o111 == 0:
         raise EACCES
     inode_permission(task, inode, MAY_EXEC)
-    if inode.i_writecount > 0:
-        raise ETXTBSY
     file = dentry_open(task, place, O_RDONLY)
+    inode = file.f_inode  # overlayfs may have chosen another
+    if inode.i_writecount > 0:
+        fput(file)
+        raise ETXTBSY
     inode.i_writecount -= 1
     return file
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pygos.fs.attr import do_truncate
+from pygos.fs.attr import do_truncate, get_write_access
 from pygos.fs.char_dev import open_fops
 from pygos.fs.file_table import (
     alloc_fd,
@@ -247,6 +247,7 @@ def _finish_open(task: Task, path: Path, flags: int, created: bool) -> File:
         file.f_mode |= FMODE_CREATED
     if truncate:
         try:
+            get_write_access(path.inode)
             do_truncate(task, path.dentry, 0, ATTR_MTIME | ATTR_CTIME | ATTR_OPEN)
         except BaseException:
             fput(file)

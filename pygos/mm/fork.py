@@ -53,6 +53,7 @@ def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
         setattr(child, name, getattr(mm, name))
     if mm.exe_file is not None:
         mm.exe_file.f_count += 1
+        mm.exe_file.f_inode.i_writecount -= 1
         child.exe_file = mm.exe_file
     child.pt = mm.pt.copy()
     refcount = mm.zone.refcount

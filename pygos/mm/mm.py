@@ -263,5 +263,6 @@ def exit_mmap(mm: Mm) -> None:
             vma.mapping.i_mmap.pop(vma, None)
         drop_vma(mm, vma)
     if mm.exe_file is not None:
+        mm.exe_file.f_inode.i_writecount += 1
         mm.machine.fs_hooks.fput(mm.exe_file)
         mm.exe_file = None

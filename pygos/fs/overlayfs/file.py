@@ -13,7 +13,7 @@ from pygos.fs.generic_file import GenericFileOperations
 from pygos.fs.inode import iput
 from pygos.fs.overlayfs.copy_up import copy_up_file
 from pygos.fs.overlayfs.inode import OvlInode, copy_attributes, refresh_lower
-from pygos.include.errno import ENOENT, ESTALE
+from pygos.include.errno import ENOENT, ESTALE, ETXTBSY
 from pygos.include.linux.fs import FMODE_WRITE
 from pygos.include.uapi.fcntl import O_TRUNC
 
@@ -57,10 +57,12 @@ def _open_lower(task: Task, inode: OvlInode, file: File) -> None:
 
 def _use_upper(task: Task, file: File, inode: OvlInode, upper: Inode) -> None:
     """The open file becomes one of the upper file."""
-    upper.i_count += 1
     if file.f_mode & FMODE_WRITE:
+        if upper.i_writecount < 0:
+            raise ETXTBSY
         inode.i_writecount -= 1
         upper.i_writecount += 1
+    upper.i_count += 1
     file.f_inode = upper
     file.f_op = upper.i_fop
     iput(inode)
