@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 from pygos.include.linux.platform import Trap, TrapKind
 from pygos.include.linux.sched import TaskState
 from pygos.kernel.entry import continue_syscall, exit_to_user, handle_trap
+from pygos.kernel.sched.loadavg import LoadAverage
 from pygos.kernel.time.cputime import account_cpu
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _SLEEPING = (TaskState.INTERRUPTIBLE, TaskState.UNINTERRUPTIBLE)
 class Sched:
     """One machine's scheduler."""
 
-    __slots__ = ("machine", "nr_switches", "queue", "running")
+    __slots__ = ("load", "machine", "nr_switches", "queue", "running")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -41,6 +42,7 @@ class Sched:
         #: Tasks whose CPU runs guest code now.
         self.running: dict[Task, None] = {}
         self.nr_switches = 0
+        self.load = LoadAverage(machine.loadavg, machine.clock.monotonic())
 
     # -- becoming runnable
 
@@ -94,7 +96,7 @@ class Sched:
         machine = self.machine
         wait = machine.platform.wait
         clock = machine.clock.monotonic
-        timers = machine.timers
+        timers, load = machine.timers, self.load
         while machine.exit_status is None:
             if self.queue and not self._dispatch(clock()):
                 continue
@@ -103,6 +105,8 @@ class Sched:
                 now = self._trap(cpu, trap, clock)
             if timers.heap:
                 timers.run(now or clock())
+            if now >= load.due:
+                load.sample(now, self.nr_running)
         return machine.exit_status
 
     def _trap(self, cpu: Cpu, trap: Trap, clock: Callable[[], int]) -> int:
