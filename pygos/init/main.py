@@ -142,6 +142,8 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
     machine.init_task = idle
     directory = "/" if config.root == "host" else config.root
     machine.host["files"] = HostFiles(directory)
+    if directory != "/":
+        machine.host["host"] = HostFiles("/")  # to know what is secret, whatever leads to it
     machine.host["cpu"] = HostCpu()
     machine.host["stdio"] = config.stdio
     machine.host["terminal"] = config.terminal

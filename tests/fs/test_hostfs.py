@@ -295,3 +295,20 @@ def test_user_attributes_show_and_security_ones_do_not(tmp_path: Path) -> None:
     box = make_box(tmp_path)
     assert box.listxattr(b"/file") == [b"user.note"]
     assert box.getxattr(b"/file", b"user.note") == b"hi"
+
+
+def test_t_fs_04_a_root_of_ones_own_still_hides_the_hosts_secrets(tmp_path: Path) -> None:
+    secrets_tree(tmp_path)
+    (tmp_path / "home/joe/etc").mkdir()
+    (tmp_path / "home/joe/etc/shadow").write_bytes(b"of a root file system")
+    (tmp_path / "etc/passwd").write_text("joe:x:5:5::/home/joe:/bin/sh\n")
+
+    class Rooted(Box):
+        def register(self, *fstypes: object) -> None:
+            self.machine.host["host"] = HostFiles(str(tmp_path))
+            super().register(*fstypes)
+
+    box = Rooted(HostfsType(), host=HostFiles(str(tmp_path / "home/joe")))
+    assert box.ls(b"/") == [b".bashrc", b".config", b"etc"]
+    assert box.ls(b"/.config") == [b"app"]
+    assert box.read(b"/etc/shadow") == b"of a root file system"

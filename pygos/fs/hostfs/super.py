@@ -86,19 +86,34 @@ _SUPER_OPS: Final = HostSuperOperations()
 
 
 def machine_secrets(machine: Machine, files: Files) -> Secrets:
-    """What the tree `files` hides. Worked out once for the machine's root tree, whose hidden
-    files stay hidden in volumes too (unless the volume is the hidden directory itself)."""
-    found: dict[str, Secrets] = machine.misc.setdefault("hostfs_secrets", {})
-    main = machine.host.get("files")
-    if "root" not in found and main is not None:
-        more: tuple[str, ...] = getattr(machine.config, "hidden", ())
-        found["root"] = default_secrets(main, more)
-    if files is main:
-        return found["root"]
+    """What the tree `files` hides.
+
+    The rules are those of the host's own root (``machine.host["host"]``, or the machine's root
+    if that is the same), worked out once. Other trees, which the owner chose, hide what is
+    the same file as a secret of the host, unless it is their top itself.
+    """
+    misc: dict[str, Secrets] = machine.misc.setdefault("hostfs_secrets", {})
+    main: Files | None = machine.host.get("files")
+    host: Files | None = machine.host.get("host") or main
+    more: tuple[str, ...] = getattr(machine.config, "hidden", ())
+    if host is None:
+        return Secrets()
+    if "host" not in misc:
+        misc["host"] = default_secrets(host, more)
+    found = misc["host"]
+    if files is host or _same_root(files, host):
+        return found
     secrets = Secrets()
-    if "root" in found:
-        secrets.ids = found["root"].ids
+    secrets.ids = found.ids
+    if files is main:
+        for path in more:
+            secrets.hide(path.encode())
     return secrets
+
+
+def _same_root(one: Files, other: Files) -> bool:
+    first, second = one.fstat(one.root()), other.fstat(other.root())
+    return (first.dev, first.ino) == (second.dev, second.ino)
 
 
 class HostfsType(FileSystemType):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pygos.fs.dcache import d_alloc, d_delete, d_instantiate
 from pygos.fs.inode import iput
 from pygos.fs.overlayfs.inode import XATTR_OVERLAY, OvlInode, child_of, find_dentry
-from pygos.include.errno import EIO, EOPNOTSUPP, EROFS, Errno
+from pygos.include.errno import EIO, EOPNOTSUPP, EROFS
 from pygos.include.linux.fs import (
     S_IFDIR,
     S_IFLNK,
@@ -53,6 +53,11 @@ def _copy_up_dir(task: Task, inode: OvlInode, parent: Dentry) -> Dentry:
     dir = parent.d_inode
     assert dir is not None
     times = dir.i_mtime, dir.i_ctime
+    present = child_of(task, parent, inode.o_name)
+    if present is not None and present.d_inode is not None and present.d_inode.is_dir:
+        inode.o_upper = present  # copied up through another inode of it
+        inode.hold(present.d_inode)
+        return present
     dentry = upper_name(task, parent, inode.o_name)
     try:
         upper = dir.i_op.mkdir(task, dir, dentry, inode.i_mode)
@@ -227,6 +232,3 @@ def remove_upper(task: Task, dir: Inode, dentry: Dentry) -> None:
     """Take a name that is no directory out of an upper directory."""
     dir.i_op.unlink(task, dir, dentry)
     d_delete(dentry)
-
-
-__all__ = ["Errno", "copy_up_file", "remove_upper", "upper_dir", "upper_name"]
