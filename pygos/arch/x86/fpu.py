@@ -30,6 +30,10 @@ _MXCSR: Final = 24
 _MXCSR_MASK: Final = 28
 _DEFAULT_MXCSR_MASK: Final = 0xFFBF
 XFEATURE_FPSSE: Final = 3
+#: AMX tiles: a program has them only after ARCH_REQ_XCOMP_PERM, which there isn't here. They
+#: are the last part of ptrace's images and not in frames: 8 KiB less on the signal stack.
+XFEATURE_XTILE_DATA: Final = 1 << 18
+_XTILE_DATA_SIZE: Final = 8192
 _SW: Final = Struct("<IIQI28x")
 _U64: Final = Struct("<Q")
 _U32: Final = Struct("<I")
@@ -42,18 +46,26 @@ def has_xsave(image: bytes) -> bool:
     return len(image) >= XSAVE_MIN
 
 
+def _default_size(image: bytes) -> int:
+    """Bytes of an image without the parts that need a permission."""
+    size = len(image)
+    if _U64.unpack_from(image, SW_BYTES)[0] & XFEATURE_XTILE_DATA:
+        size -= _XTILE_DATA_SIZE
+    return size
+
+
 def frame_size(image: bytes) -> int:
     """Bytes of the state in a frame, with the second magic number."""
-    return len(image) + FP_XSTATE_MAGIC2_SIZE if has_xsave(image) else FXSAVE_SIZE
+    return _default_size(image) + FP_XSTATE_MAGIC2_SIZE if has_xsave(image) else FXSAVE_SIZE
 
 
 def frame_image(image: bytes) -> bytes:
     """The bytes of ``frame_size`` that go into a signal frame."""
     if not has_xsave(image):
         return image[:SW_BYTES] + bytes(FXSAVE_SIZE - SW_BYTES)
-    out = bytearray(image)
-    size = len(image)
-    features = _U64.unpack_from(image, SW_BYTES)[0]
+    size = _default_size(image)
+    out = bytearray(image[:size])
+    features = _U64.unpack_from(image, SW_BYTES)[0] & ~XFEATURE_XTILE_DATA
     _SW.pack_into(out, SW_BYTES, FP_XSTATE_MAGIC1, size + FP_XSTATE_MAGIC2_SIZE, features, size)
     present = _U64.unpack_from(image, XSTATE_BV)[0]
     # Programs that know only FXSAVE change the FP and SSE parts without saying so.
@@ -64,12 +76,14 @@ def frame_image(image: bytes) -> bytes:
 class FpuShape:
     """What all images of this machine's CPUs have in common."""
 
-    __slots__ = ("features", "mxcsr_mask", "size", "software")
+    __slots__ = ("features", "frame_size", "mxcsr_mask", "size", "software")
 
     def __init__(self, image: bytes) -> None:
         self.size = len(image)
-        #: The possible parts, and the bytes in which ptrace tells them.
-        self.features = _U64.unpack_from(image, SW_BYTES)[0]
+        #: Of that, what a frame has.
+        self.frame_size = _default_size(image)
+        #: The parts that a frame may have, and the bytes in which ptrace tells all.
+        self.features = _U64.unpack_from(image, SW_BYTES)[0] & ~XFEATURE_XTILE_DATA
         self.software = image[SW_BYTES:FXSAVE_SIZE]
         self.mxcsr_mask = _U32.unpack_from(image, _MXCSR_MASK)[0] or _DEFAULT_MXCSR_MASK
 
@@ -83,7 +97,7 @@ def frame_extent(data: bytes, shape: FpuShape) -> tuple[int, int]:
     magic, extended, features, size = _SW.unpack_from(data, SW_BYTES)
     if (
         magic == FP_XSTATE_MAGIC1
-        and XSAVE_MIN <= size <= shape.size
+        and XSAVE_MIN <= size <= shape.frame_size
         and size <= extended
         and data[size : size + 4] == _MAGIC2
     ):

@@ -232,7 +232,7 @@ def _restore_fpu(task: Task, mm: UserMemory, fpstate: int) -> None:
     if shape is None:
         shape = task.machine.misc[_SHAPE] = fpu.FpuShape(cpu.get_fpu())
     try:
-        data = mm.read(fpstate, shape.size + fpu.MAGIC2_SIZE)
+        data = mm.read(fpstate, shape.frame_size + fpu.MAGIC2_SIZE)
     except EFAULT:
         data = mm.read(fpstate, fpu.FXSAVE_SIZE)
     cpu.set_fpu(fpu.image_from_frame(data, shape))
