@@ -284,7 +284,7 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.seccomp = task.seccomp
     child.security = task.security
     child.trace = task.trace
-    child.timer_slack = task.timer_slack
+    child.timer_slack = child.default_timer_slack = task.timer_slack
     child.nice = task.nice
     child.policy = task.policy
     child.rt_priority = task.rt_priority

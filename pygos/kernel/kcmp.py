@@ -44,12 +44,15 @@ def _object(target: Task, kind: int, index: int) -> object:
         return target.fs
     if kind == uapi.KCMP_SIGHAND:
         return target.sighand
-    if kind in (uapi.KCMP_IO, uapi.KCMP_SYSVSEM, uapi.KCMP_EPOLL_TFD):
+    if kind == uapi.KCMP_IO:
+        # An I/O context is made by the first ioprio_set(2): till then all have none.
+        return target if target.ioprio else None
+    if kind in (uapi.KCMP_SYSVSEM, uapi.KCMP_EPOLL_TFD):
         raise EOPNOTSUPP
     raise EINVAL
 
 
-@syscall(partial="KCMP_IO, KCMP_SYSVSEM and KCMP_EPOLL_TFD give EOPNOTSUPP; no ordering")
+@syscall(partial="KCMP_SYSVSEM and KCMP_EPOLL_TFD give EOPNOTSUPP; no ordering")
 def kcmp(task: Task, pid1: Pid, pid2: Pid, type_: Int, idx1: ULong, idx2: ULong) -> int:
     """Compare kernel objects of two processes. kcmp(2). EBADF, EINVAL, EPERM, ESRCH."""
     tasks = task.machine.pids.tasks

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
     from pygos.mm.mm import Mm
 
-_DEFAULT_SLACK: Final = 50_000
 _M32: Final = 0xFFFF_FFFF
 
 
@@ -161,7 +160,7 @@ def _set_securebits(task: Task, bits: int, *_: int) -> int:
 
 def _set_timerslack(task: Task, value: int, *_: int) -> int:
     signed = value - (1 << 64) if value >> 63 else value
-    task.timer_slack = signed if signed > 0 else _DEFAULT_SLACK
+    task.timer_slack = signed if signed > 0 else task.default_timer_slack
     return 0
 
 

@@ -264,7 +264,8 @@ def _set_timerslack(task: Task, target: Any, data: bytes) -> None:
     value = _int(data)
     if value < 0:
         raise EINVAL
-    living(target).timer_slack = value or 50_000
+    target = living(target)
+    target.timer_slack = value or target.default_timer_slack
 
 
 @synthetic("io", 0o400, require_access)

@@ -238,6 +238,7 @@ class Task:
         "cpu",
         "cpus_allowed",
         "cred",
+        "default_timer_slack",
         "dumpable",
         "exit_code",
         "exit_signal",
@@ -413,6 +414,8 @@ class Task:
         self.dumpable = 1
         self.personality = 0
         self.timer_slack = 50_000
+        #: What PR_SET_TIMERSLACK 0 means: the slack of the parent at the fork.
+        self.default_timer_slack = 50_000
         self.oops = False
 
     def __repr__(self) -> str:

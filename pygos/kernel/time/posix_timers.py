@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EAGAIN, EINVAL, EOPNOTSUPP
 from pygos.include.linux.sched import SigInfo
-from pygos.include.linux.syscalls import In, InOrNull, Int, Out, OutInt, syscall
+from pygos.include.linux.syscalls import InOrNull, Int, Out, OutInt, syscall
 from pygos.include.linux.wait import WaitQueue
 from pygos.include.uapi.signal import (
     SI_TIMER,
@@ -272,9 +272,11 @@ def _setting(timer: PosixTimer) -> Itimerspec:
 
 @syscall
 def timer_settime(
-    task: Task, timer_id: Int, flags: Int, new: In[Itimerspec], old: Out[Itimerspec]
+    task: Task, timer_id: Int, flags: Int, new: InOrNull[Itimerspec], old: Out[Itimerspec]
 ) -> int:
     """Arm or disarm a timer. timer_settime(2). Errors: EINVAL, EFAULT."""
+    if new is None:
+        raise EINVAL
     value, interval = timespec_ns(new.it_value), timespec_ns(new.it_interval)
     timer = _find(task, timer_id)
     before = _setting(timer)
