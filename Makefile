@@ -63,6 +63,7 @@ distclean: clean ## the same and .venv
 $(RUN_STAMP): $(INPUTS)
 	@PYTHON="$(PYTHON)" scripts/make-venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location -e .
+	@$(BIN)/python -m compileall -q pygos
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)
