@@ -14,6 +14,7 @@ SYSCALL_MODULES = (
     "pygos.kernel.exit",
     "pygos.kernel.fork",
     "pygos.kernel.futex",
+    "pygos.kernel.futex2",
     "pygos.kernel.groups",
     "pygos.kernel.kcmp",
     "pygos.kernel.kill",

@@ -25,6 +25,7 @@ from pygos.include.errno import (
     ETIMEDOUT,
 )
 from pygos.include.linux.mm_types import VM_SHARED
+from pygos.include.linux.platform import TASK_SIZE
 from pygos.include.linux.syscalls import Int, UInt, UserAddr, syscall
 from pygos.include.linux.wait import WaitQueue, wait_on
 from pygos.include.uapi import futex as uapi
@@ -81,6 +82,11 @@ class FutexWait:
         self.realtime = realtime
         self.waiter: FutexQ | None = None
 
+    def abandon(self, machine: Machine) -> None:
+        """The waiting task dies."""
+        if self.waiter is not None:
+            unqueue_me(machine, self.waiter)
+
     def passed(self, machine: Machine) -> bool:
         """Is the deadline over?"""
         if self.deadline is None:
@@ -92,19 +98,40 @@ class FutexWait:
 # -- keys and queues
 
 
-def get_futex_key(mm: Mm, addr: int, private: bool) -> Key:
-    """Where the word is: the same for all who share it. EINVAL unaligned; EFAULT."""
+def get_futex_key(mm: Mm, addr: int, private: bool, write: bool = False) -> Key:
+    """Where the word is: the same for all who share it. EINVAL unaligned; EFAULT.
+
+    A word that may be shared must be there: its page is faulted in. `write`: the call is to
+    change it, so memory that can only be read won't do.
+    """
     if addr & 3:
         raise EINVAL
+    if addr >= TASK_SIZE:
+        raise EFAULT
     if not private:
+        writable = _fault_in(mm, addr, write)
         at = bisect_right(mm.starts, addr) - 1
         if at < 0 or addr >= mm.vmas[at].end:
             raise EFAULT
         vma = mm.vmas[at]
+        if not writable and vma.mapping is None:
+            raise EFAULT
         if vma.mapping is not None and vma.flags & VM_SHARED:
             page = (addr - vma.start >> _PAGE_SHIFT) + vma.pgoff
             return vma.mapping, page, addr & 0xFFF
     return mm, addr
+
+
+def _fault_in(mm: Mm, addr: int, write: bool) -> bool:
+    """Bring the word's page in, for writing if that can be; could it? EFAULT."""
+    try:
+        mm.word_offset(addr, True)
+        return True
+    except EFAULT:
+        if write:
+            raise
+    mm.word_offset(addr, False)
+    return False
 
 
 def _table(machine: Machine) -> dict[Key, dict[FutexQ, None]]:
@@ -139,13 +166,20 @@ def _wake_waiter(machine: Machine, waiter: FutexQ) -> None:
     waiter.queue.wake_all()
 
 
+def in_order(machine: Machine, waiters: dict[FutexQ, None]) -> tuple[FutexQ, ...]:
+    """Those to wake first come first: by real-time priority, then by arrival."""
+    if len(waiters) > 1 and machine.sched.realtime:
+        return tuple(sorted(waiters, key=lambda waiter: -waiter.task.rt_priority))
+    return tuple(waiters)
+
+
 def wake_key(machine: Machine, key: Key, count: int, bitset: int = _M32) -> int:
     """Wake up to `count` waiters whose bitset meets `bitset`; how many were."""
     waiters = _table(machine).get(key)
     if not waiters:
         return 0
     woken = 0
-    for waiter in tuple(waiters):
+    for waiter in in_order(machine, waiters):
         if waiter.bitset & bitset:
             _wake_waiter(machine, waiter)
             woken += 1
@@ -159,7 +193,7 @@ def _mm(task: Task) -> Mm:
     return task.mm
 
 
-def _read_word(task: Task, addr: int) -> int:
+def read_word(task: Task, addr: int) -> int:
     """The word as it is now, read in one piece."""
     return task.machine.ram.mem32[_mm(task).word_offset(addr, False) >> 2]
 
@@ -254,7 +288,7 @@ def _wait(
     waiter = state.waiter
     if waiter is None:
         key = get_futex_key(_mm(task), uaddr, private)
-        if _read_word(task, uaddr) != val:
+        if read_word(task, uaddr) != val:
             raise EAGAIN
         waiter = state.waiter = FutexQ(task, key, bitset)
         queue_me(machine, waiter)
@@ -284,13 +318,17 @@ def _requeue(
     """FUTEX_(CMP_)REQUEUE: wake some, move others to another word."""
     if nr_wake < 0 or nr_requeue < 0:
         raise EINVAL
-    machine, mm = task.machine, _mm(task)
+    mm = _mm(task)
     key, key2 = get_futex_key(mm, uaddr, private), get_futex_key(mm, uaddr2, private)
-    if expected is not None and _read_word(task, uaddr) != expected:
+    if expected is not None and read_word(task, uaddr) != expected:
         raise EAGAIN
-    table = _table(machine)
+    return requeue(task.machine, key, key2, nr_wake, nr_requeue)
+
+
+def requeue(machine: Machine, key: Key, key2: Key, nr_wake: int, nr_requeue: int) -> int:
+    """Wake the first waiters of one word and move the next ones to another; how many."""
     done = 0
-    for waiter in tuple(table.get(key, ())):
+    for waiter in in_order(machine, _table(machine).get(key, {})):
         if done >= nr_wake + nr_requeue:
             break
         if done < nr_wake:
@@ -346,7 +384,7 @@ def _wake_op(
 ) -> int:
     """FUTEX_WAKE_OP: change the second word, wake at the first, perhaps at the second."""
     machine, mm = task.machine, _mm(task)
-    key, key2 = get_futex_key(mm, uaddr, private), get_futex_key(mm, uaddr2, private)
+    key, key2 = get_futex_key(mm, uaddr, private), get_futex_key(mm, uaddr2, private, True)
     holds = _atomic_op(task, encoded, uaddr2)
     woken = wake_key(machine, key, max(1, nr_wake))
     if holds:
@@ -362,8 +400,8 @@ def mm_release(task: Task) -> None:
     from pygos.kernel.robust_list import exit_robust_list
 
     state = task.restart
-    if isinstance(state, FutexWait) and state.waiter is not None:
-        unqueue_me(task.machine, state.waiter)
+    if isinstance(state, FutexWait):
+        state.abandon(task.machine)
     mm = task.mm
     if mm is None:
         return

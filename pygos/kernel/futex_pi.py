@@ -101,7 +101,7 @@ def lock_pi(task: Task, uaddr: int, private: bool, utime: int, realtime: bool) -
         state = task.restart = read_deadline(task, utime, True, realtime)
     waiter = state.waiter
     if waiter is None:
-        key = get_futex_key(mm, uaddr, private)
+        key = get_futex_key(mm, uaddr, private, True)
         if _try(task, uaddr):
             return 0
         waiter = state.waiter = PiQ(task, key, uaddr)
@@ -121,7 +121,7 @@ def lock_pi(task: Task, uaddr: int, private: bool, utime: int, realtime: bool) -
 def trylock_pi(task: Task, uaddr: int, private: bool) -> int:
     """FUTEX_TRYLOCK_PI: take the lock if nobody holds it. EAGAIN."""
     assert task.mm is not None
-    get_futex_key(task.mm, uaddr, private)
+    get_futex_key(task.mm, uaddr, private, True)
     ram = task.machine.ram
     offset = task.mm.word_offset(uaddr, True)
     while True:
@@ -140,7 +140,7 @@ def unlock_pi(task: Task, uaddr: int, private: bool) -> int:
     """FUTEX_UNLOCK_PI: hand the lock to the first waiter, or free it. EPERM, EINVAL."""
     mm = task.mm
     assert mm is not None
-    key = get_futex_key(mm, uaddr, private)
+    key = get_futex_key(mm, uaddr, private, True)
     if not _hand_over(task, key, mm.word_offset(uaddr, True), 0):
         raise EPERM
     return 0

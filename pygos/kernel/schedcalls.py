@@ -119,6 +119,8 @@ def _set_policy(task: Task, target: Task, policy: int, priority: int, nice: int 
         _check_policy(task, target, policy, priority, nice)
         if target.policy & _RESET and not reset:
             raise EPERM
+    if policy in _RT:
+        task.machine.sched.realtime = True
     target.policy = policy | reset
     target.rt_priority = priority
     if nice is not None and policy in _FAIR:

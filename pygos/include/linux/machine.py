@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 class Scheduler(Protocol):
     """kernel/sched."""
 
+    #: Some task has had a real-time policy: priorities count.
+    realtime: bool
+
     def wake_up(self, task: Task) -> None:
         """A sleeping task becomes runnable (leaves its queues, its deadline is cancelled)."""
 

@@ -34,7 +34,7 @@ _SLEEPING = (TaskState.INTERRUPTIBLE, TaskState.UNINTERRUPTIBLE)
 class Sched:
     """One machine's scheduler."""
 
-    __slots__ = ("load", "machine", "nr_switches", "queue", "running")
+    __slots__ = ("load", "machine", "nr_switches", "queue", "realtime", "running")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -42,6 +42,8 @@ class Sched:
         #: Tasks whose CPU runs guest code now.
         self.running: dict[Task, None] = {}
         self.nr_switches = 0
+        #: Some task has had a real-time policy: priorities count.
+        self.realtime = False
         self.load = LoadAverage(machine.loadavg, machine.clock.monotonic())
 
     # -- becoming runnable
