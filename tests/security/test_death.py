@@ -15,6 +15,8 @@ import pytest
 
 pytestmark = pytest.mark.boots
 
+#: How many random points are tried; PYGOS_DEATHS=1000 is the full run.
+_DEATHS = int(os.environ.get("PYGOS_DEATHS", "8"))
 _PYGOS = str(Path(sys.executable).with_name("pygos"))
 _BUSY = "for i in 1 2 3 4; do (while :; do ls / >/dev/null; done) & done; echo up; wait"
 
@@ -54,7 +56,7 @@ def _leftovers() -> set[str]:
     return {str(path) for folder in ("/dev/shm", "/tmp") for path in Path(folder).glob("*pygos*")}
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(_DEATHS))
 def test_t_death_01_kill_at_a_random_point(seed: int) -> None:
     before = _leftovers()
     kernel = _start()
