@@ -260,11 +260,13 @@ def vmsplice(task: Task, fd: FileArg, uiov: UserAddr, nr_segs: Size, flags: UInt
     buf = import_iovec(task.mm, uiov, nr_segs, not writing)
     if not buf.length:
         return 0
+    nonblock = bool(flags & SPLICE_F_NONBLOCK)
+    if writing:  # what there is room for, not all of it as write(2)
+        room = _wait_writable(task, pipe, nonblock)
+        return _put(pipe, [PipeBuffer(buf.take(room), False)])
     keep = fd.f_flags
-    if flags & SPLICE_F_NONBLOCK:
-        fd.f_flags |= O_NONBLOCK
+    fd.f_flags = keep & ~O_NONBLOCK | (O_NONBLOCK if nonblock else 0)  # the file's doesn't count
     try:
-        operation = fd.f_op.write if writing else fd.f_op.read
-        return operation(task, fd, buf, 0)
+        return fd.f_op.read(task, fd, buf, 0)
     finally:
         fd.f_flags = keep
