@@ -101,6 +101,7 @@ __all__ = [
     "path_lookup",
     "path_noexec",
     "path_parentat",
+    "prepare_mode",
     "user_path_at",
     "vfs_create",
     "vfs_link",
@@ -143,13 +144,17 @@ def _made(dentry: Dentry, inode: Inode) -> None:
         d_instantiate(dentry, inode)
 
 
+def prepare_mode(task: Task, dir: Inode, mode: int) -> int:
+    """The mode of a file to be made: the umask must not hide that setgid has to go."""
+    return mode_strip_sgid(task.cred, dir, mode) & ~task.fs.umask
+
+
 def vfs_create(task: Task, dir: Inode, dentry: Dentry, mode: int) -> None:
     """Make a regular file. EACCES where the file system can't."""
     may_create(task, dir, dentry)
     if type(dir.i_op).create is InodeOperations.create:
         raise EACCES
-    mode = mode_strip_sgid(task.cred, dir, mode & S_IALLUGO | S_IFREG)
-    _made(dentry, dir.i_op.create(task, dir, dentry, mode))
+    _made(dentry, dir.i_op.create(task, dir, dentry, mode & S_IALLUGO | S_IFREG))
 
 
 def vfs_mkdir(task: Task, dir: Inode, dentry: Dentry, mode: int) -> None:
@@ -166,7 +171,6 @@ def vfs_mknod(task: Task, dir: Inode, dentry: Dentry, mode: int, rdev: int) -> N
     whiteout = mode & S_IFMT == S_IFCHR and rdev == 0
     if is_dev and not whiteout and not task.cred.capable(CAP_MKNOD):
         raise EPERM
-    mode = mode_strip_sgid(task.cred, dir, mode)
     _made(dentry, dir.i_op.mknod(task, dir, dentry, mode, rdev))
 
 

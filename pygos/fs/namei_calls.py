@@ -21,6 +21,7 @@ from pygos.fs.namei import (
     path_lookup,
     path_noexec,
     path_parentat,
+    prepare_mode,
     vfs_create,
     vfs_link,
     vfs_mkdir,
@@ -107,7 +108,7 @@ def mknodat(task: Task, dfd: DirFd, filename: PathArg, mode: Mode, dev: UInt) ->
     if kind not in (0, S_IFREG, *_SPECIAL):
         raise EINVAL
     parent, dentry = filename_create(task, dfd, filename)
-    mode &= ~task.fs.umask
+    mode = prepare_mode(task, parent.inode, mode)
     if kind in (0, S_IFREG):
         vfs_create(task, parent.inode, dentry, mode)
     else:

@@ -15,7 +15,7 @@ from pygos.fs.file_table import (
     put_unused_fd,
 )
 from pygos.fs.inode import iput
-from pygos.fs.namei import mnt_want_write, vfs_create
+from pygos.fs.namei import mnt_want_write, prepare_mode, vfs_create
 from pygos.fs.permission import (
     inode_owner_or_capable,
     inode_permission,
@@ -287,7 +287,7 @@ def _open_create(task: Task, dirfd: int, name: bytes, flags: int, mode: int, res
 def _create(task: Task, parent: Parent, dentry: Dentry, mode: int) -> None:
     """Make the regular file that an open is to create."""
     mnt_want_write(parent.mnt)
-    vfs_create(task, parent.inode, dentry, mode & S_IALLUGO & ~task.fs.umask)
+    vfs_create(task, parent.inode, dentry, prepare_mode(task, parent.inode, mode & S_IALLUGO))
 
 
 def _open_tmpfile(task: Task, directory: Path, flags: int, mode: int) -> File:
@@ -297,7 +297,8 @@ def _open_tmpfile(task: Task, directory: Path, flags: int, mode: int) -> File:
     inode_permission(task, dir, 3)
     if dir.i_flags & S_DEAD:
         raise ENOENT
-    inode = dir.i_op.tmpfile(task, dir, mode & S_IALLUGO & ~task.fs.umask | S_IFREG)
+    mode = prepare_mode(task, dir, mode & S_IALLUGO)
+    inode = dir.i_op.tmpfile(task, dir, mode | S_IFREG)
     inode.i_nlink = 0
     dentry = Dentry(dir.i_sb, directory.dentry, b"#%d" % inode.i_ino)
     dentry.d_inode = inode
