@@ -71,8 +71,8 @@ PAGE_SHIFT: Final = 12
 #: Slots of a fresh pipe, and of one made when too much memory is in pipes already.
 PIPE_DEF_BUFFERS: Final = 16
 PIPE_MIN_DEF_BUFFERS: Final = 2
-PIPE_MAX_SIZE: Final = 1 << 20  # sysctl fs.pipe-max-size
-PIPE_USER_PAGES_SOFT: Final = 16384  # sysctl fs.pipe-user-pages-soft
+_SOFT: Final = "fs.pipe-user-pages-soft"
+_HARD: Final = "fs.pipe-user-pages-hard"
 O_NOTIFICATION_PIPE: Final = O_EXCL
 CAP_SYS_ADMIN: Final = 21
 CAP_SYS_RESOURCE: Final = 24
@@ -186,14 +186,25 @@ def _privileged(task: Task) -> bool:
     return cred.capable(CAP_SYS_RESOURCE) or cred.capable(CAP_SYS_ADMIN)
 
 
+def _over(task: Task, name: str, slots: int) -> bool:
+    """Is that more than a user without privileges may own? A limit of 0 means none."""
+    limit: int = task.machine.sysctl[name]
+    return 0 < limit < slots and not _privileged(task)
+
+
 def alloc_pipe_info(task: Task, inode: Inode) -> Pipe:
     """A pipe for `inode`, its slots charged to the caller's user. ENFILE if memory is short."""
     account: PipeAccount = pipe_sb(task.machine).s_fs_info
     uid = task.cred.uid
     slots = PIPE_DEF_BUFFERS
-    owned = account.by_uid.get(uid, 0) + slots
-    if owned > PIPE_USER_PAGES_SOFT and not _privileged(task):
+    limit = task.machine.sysctl["fs.pipe-max-size"] >> PAGE_SHIFT
+    if limit < slots and not task.cred.capable(CAP_SYS_RESOURCE):
+        slots = limit
+    owned = account.by_uid.get(uid, 0)
+    if _over(task, _SOFT, owned + slots):
         slots = PIPE_MIN_DEF_BUFFERS
+    if _over(task, _HARD, owned + slots):
+        raise ENFILE
     if account.total + slots > account.limit:
         slots = PIPE_MIN_DEF_BUFFERS
         if account.total + slots > account.limit:
@@ -531,11 +542,11 @@ def _set_size(task: Task, pipe: Pipe, arg: int) -> int:
     account = pipe.account
     more = slots - pipe.ring
     if more > 0:
-        limit = task.machine.sysctl.get("fs.pipe-max-size", PIPE_MAX_SIZE)
+        limit = task.machine.sysctl["fs.pipe-max-size"]
         if size > limit and not task.cred.capable(CAP_SYS_RESOURCE):
             raise EPERM
         owned = account.by_uid.get(pipe.uid, 0) + more
-        if owned > PIPE_USER_PAGES_SOFT and not _privileged(task):
+        if _over(task, _SOFT, owned) or _over(task, _HARD, owned):
             raise EPERM
         if account.total + more > account.limit:
             raise EPERM

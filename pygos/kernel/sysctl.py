@@ -47,6 +47,7 @@ def default_sysctls(ram_pages: int) -> dict[str, int | str]:
         "fs.nr_open": 1048576,
         "fs.pipe-max-size": 1048576,
         "fs.pipe-user-pages-soft": 16384,
+        "fs.pipe-user-pages-hard": 0,
         "fs.lease-break-time": 45,
         "fs.protected_symlinks": 0,
         "fs.protected_hardlinks": 0,
