@@ -169,7 +169,7 @@ def _wake_waiter(machine: Machine, waiter: FutexQ) -> None:
 def in_order(machine: Machine, waiters: dict[FutexQ, None]) -> tuple[FutexQ, ...]:
     """Those to wake first come first: by real-time priority, then by arrival."""
     if len(waiters) > 1 and machine.sched.realtime:
-        return tuple(sorted(waiters, key=lambda waiter: -waiter.task.rt_priority))
+        return tuple(sorted(waiters, key=lambda waiter: -waiter.task.prio))
     return tuple(waiters)
 
 

@@ -2,8 +2,8 @@
 """Priority-inheriting futexes: FUTEX_LOCK_PI and its relatives.
 
 The word holds the owner's thread id; the kernel hands the lock over. Waiters are served in
-order of their real-time priority, then of arrival. The run queue is served round-robin, so
-there is no priority for an owner to inherit.
+order of their real-time priority, then of arrival. While they wait, the owner runs with the
+highest priority among them, and so do owners of locks that the owner waits for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pygos.include.uapi.futex import FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAI
 from pygos.kernel.futex import (
     PI_WAITERS,
     FutexQ,
+    FutexWait,
     Key,
     get_futex_key,
     queue_me,
@@ -35,33 +36,63 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
 
+#: How many locks priorities are passed along (max_lock_depth).
+_MAX_CHAIN: Final = 1024
 _M32: Final = 0xFFFF_FFFF
 
 
 class PiQ(FutexQ):
     """A waiter for a lock; the bitset never matches, so FUTEX_WAKE leaves it alone."""
 
-    __slots__ = ("uaddr",)
+    __slots__ = ("owner", "uaddr")
 
     def __init__(self, task: Task, key: Key, uaddr: int) -> None:
         super().__init__(task, key, 0)
         self.uaddr = uaddr
+        #: Who holds the lock: it is lent the waiter's priority.
+        self.owner: Task | None = None
 
 
-def _join(machine: Machine, waiter: PiQ) -> None:
+def _join(machine: Machine, waiter: PiQ, owner: Task | None) -> None:
     queue_me(machine, waiter)
     machine.misc.setdefault(PI_WAITERS, {})[waiter] = None
+    waiter.owner = owner
+    _adjust(owner)
 
 
 def _leave(machine: Machine, waiter: PiQ) -> None:
     unqueue_me(machine, waiter)
     machine.misc[PI_WAITERS].pop(waiter, None)
+    owner, waiter.owner = waiter.owner, None
+    _adjust(owner)
+
+
+def lent_priority(task: Task) -> int:
+    """The highest priority of those who wait for locks of `task`."""
+    waiters: dict[PiQ, None] | None = task.machine.misc.get(PI_WAITERS)
+    if not waiters:
+        return 0
+    return max((q.task.prio for q in waiters if q.owner is task), default=0)
+
+
+def _adjust(task: Task | None) -> None:
+    """The waiters of a task's locks have changed: so may its priority, and so on in a chain."""
+    for _ in range(_MAX_CHAIN):
+        if task is None or not task.alive:
+            return
+        prio = max(task.rt_priority, lent_priority(task))
+        if prio == task.prio:
+            return
+        task.machine.sched.set_prio(task, prio)
+        state = task.restart
+        waiter = state.waiter if isinstance(state, FutexWait) else None
+        task = waiter.owner if isinstance(waiter, PiQ) else None
 
 
 def _waiters(machine: Machine, key: Key) -> list[PiQ]:
     """Those who wait for the lock, the next owner first."""
     found = [q for q in (machine.futexes or {}).get(key, ()) if isinstance(q, PiQ)]
-    found.sort(key=lambda q: -q.task.rt_priority)
+    found.sort(key=lambda q: -q.task.prio)
     return found
 
 
@@ -105,7 +136,9 @@ def lock_pi(task: Task, uaddr: int, private: bool, utime: int, realtime: bool) -
         if _try(task, uaddr):
             return 0
         waiter = state.waiter = PiQ(task, key, uaddr)
-        _join(machine, waiter)
+        offset = mm.word_offset(uaddr, True)
+        owner = machine.pids.tasks.get(machine.ram.mem32[offset >> 2] & FUTEX_TID_MASK)
+        _join(machine, waiter, owner)
     elif waiter.key is None:
         return 0  # handed over by unlock_pi
     if state.passed(machine):
@@ -161,7 +194,11 @@ def _hand_over(owner: Task, key: Key, offset: int, died: int) -> bool:
         if ram.cmpxchg32(offset, old, new) == old:
             break
     if waiters:
+        heir = waiters[0].task
+        for waiter in waiters[1:]:
+            waiter.owner = heir
         _leave(machine, waiters[0])
+        _adjust(heir)
         waiters[0].queue.wake_all()
     return True
 

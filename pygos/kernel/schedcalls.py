@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scheduling as users see it: policies, affinity, yielding (kernel/sched/syscalls.c).
 
-Policies and priorities are checked, kept and shown as in Linux. The run queue itself is
-round-robin for all (kernel/sched/core.py).
+The run queue is kernel/sched/core.py's.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pygos.include.uapi.capability import CAP_SYS_NICE
 from pygos.include.uapi.resource import RLIMIT_RTPRIO
 from pygos.include.uapi.sched import SchedAttr, SchedParam
 from pygos.include.uapi.time import Timespec
+from pygos.kernel.futex_pi import lent_priority
 from pygos.kernel.nice import can_nice
 from pygos.kernel.time.timespec import to_timespec
 
@@ -50,7 +50,7 @@ def _same_owner(task: Task, target: Task) -> bool:
 @syscall
 def sched_yield(task: Task) -> int:
     """Let others run. sched_yield(2)."""
-    task.need_resched = True
+    task.machine.sched.yield_to_others(task)
     return 0
 
 
@@ -91,15 +91,15 @@ def sched_setaffinity(task: Task, pid: Pid, length: UInt, user_mask: UserAddr) -
     if not mask:
         raise EINVAL
     target.cpus_allowed = mask
+    task.machine.sched.migrate(target)
     return 0
 
 
 @syscall
 def getcpu(task: Task, cpup: OutInt, nodep: OutInt) -> int:
-    """The CPU and NUMA node one runs on: the first that it may use. getcpu(2). EFAULT."""
-    mask = allowed_cpus(task)
+    """The CPU and NUMA node one runs on. getcpu(2). EFAULT."""
     if cpup:
-        cpup.put32((mask & -mask).bit_length() - 1)
+        cpup.put32(task.cpu_nr)
     if nodep:
         nodep.put32(0)
     return 0
@@ -119,10 +119,9 @@ def _set_policy(task: Task, target: Task, policy: int, priority: int, nice: int 
         _check_policy(task, target, policy, priority, nice)
         if target.policy & _RESET and not reset:
             raise EPERM
-    if policy in _RT:
-        task.machine.sched.realtime = True
     target.policy = policy | reset
     target.rt_priority = priority
+    target.machine.sched.set_prio(target, max(priority, lent_priority(target)))
     if nice is not None and policy in _FAIR:
         target.nice = nice
 
@@ -277,6 +276,7 @@ def sched_getattr(task: Task, pid: Pid, uattr: UserAddr, usize: UInt, flags: UIn
 def sched_fork(child: Task) -> None:
     """A new task: SCHED_RESET_ON_FORK gives up what is better than normal."""
     if not child.policy & _RESET:
+        child.prio = child.rt_priority
         return
     if child.policy & ~_RESET in _RT:
         child.policy = uapi.SCHED_NORMAL

@@ -172,13 +172,18 @@ class FakePrintk:
 
 
 class FakeSched:
+    realtime = False
+
     def __init__(self) -> None:
         self.woken: list[Task] = []
 
     def wake_up(self, task: Task) -> None:
         self.woken.append(task)
 
-    add = kick = forget = wake_up
+    add = kick = forget = yield_to_others = migrate = wake_up
+
+    def set_prio(self, task: Task, prio: int) -> None:
+        task.prio = prio
 
     def run(self) -> int:
         return 0

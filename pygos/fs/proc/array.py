@@ -101,7 +101,8 @@ def stat_text(task: Task, target: Task, whole: bool) -> bytes:
                 mm.env_start, mm.env_end]  # fmt: skip
     rest = [
         0, 0, target.pending.mask & mask, target.blocked & mask, ignored & mask, caught & mask,
-        sleeping, 0, 0, target.exit_signal, 0, target.rt_priority, target.policy, 0, 0, 0,
+        sleeping, 0, 0, target.exit_signal, target.cpu_nr, target.rt_priority, target.policy,
+        0, 0, 0,
     ]  # fmt: skip
     fields = [*first, *memory, limit, *code, *rest, *data, group.exit_code if permitted else 0]
     return b"%d (%s) %s\n" % (target.pid, target.comm, " ".join(map(str, fields)).encode())

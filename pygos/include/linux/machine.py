@@ -42,6 +42,15 @@ class Scheduler(Protocol):
     def kick(self, task: Task) -> None:
         """Make a task look at `notify` soon, wherever it is."""
 
+    def set_prio(self, task: Task, prio: int) -> None:
+        """The effective real-time priority changes (0: none)."""
+
+    def yield_to_others(self, task: Task) -> None:
+        """The caller lets its equals go first."""
+
+    def migrate(self, task: Task) -> None:
+        """The affinity of a task has changed."""
+
     def forget(self, task: Task) -> None:
         """A task exits: it leaves its queues and is never scheduled again."""
 

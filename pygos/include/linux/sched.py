@@ -236,6 +236,7 @@ class Task:
         "clear_child_tid",
         "comm",
         "cpu",
+        "cpu_nr",
         "cpus_allowed",
         "cred",
         "default_timer_slack",
@@ -277,6 +278,7 @@ class Task:
         "personality",
         "pid",
         "policy",
+        "prio",
         "ptrace",
         "ptraced",
         "ptracer",
@@ -375,6 +377,10 @@ class Task:
         self.nice = 0
         self.policy = 0
         self.rt_priority = 0
+        #: The priority that counts: rt_priority, or more while a waiter for a lock lends it.
+        self.prio = 0
+        #: The number of the CPU it runs on or ran on last.
+        self.cpu_nr = 0
         #: ioprio_set(2)'s value; class 0: follows the nice value.
         self.ioprio = 0
         self.cpus_allowed = 0

@@ -2,12 +2,14 @@
 """The run queue and the main loop.
 
 One Python thread runs the kernel; up to ``nr_cpus`` guest threads run on the host's CPUs
-meanwhile. The queue is served round-robin: a task keeps its CPU until it sleeps or its time
-slice is over while another one waits. The platform decides where on the host a guest thread
-runs; a wake-up therefore just puts the task in the queue.
+meanwhile. Real-time tasks go first, by priority (``task.prio``: rt_priority, or what a waiter
+for a lock lends); SCHED_FIFO keeps its CPU until it sleeps, SCHED_RR and all others share by
+time slices. The machine's CPUs are numbers that tasks hold while they run, so that affinity
+counts; the platform decides where on the host a guest thread runs.
 
 Invariants: a task is in the queue iff ``on_rq``; it is on a CPU iff ``on_cpu``; a task in
 neither sleeps (its wait queues, timer or a signal bring it back), is stopped, or is dead.
+A queued task is in ``rt`` if its ``prio`` is not 0, else in ``queue``.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from pygos.include.linux.platform import Trap, TrapKind
 from pygos.include.linux.sched import TaskState
+from pygos.include.uapi.sched import SCHED_FIFO, SCHED_RESET_ON_FORK
 from pygos.kernel.entry import continue_syscall, exit_to_user, handle_trap
 from pygos.kernel.sched.loadavg import LoadAverage
 from pygos.kernel.time.cputime import account_cpu
@@ -28,17 +31,24 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
 _RUNNING = TaskState.RUNNING
+_POLICY = ~SCHED_RESET_ON_FORK
 _SLEEPING = (TaskState.INTERRUPTIBLE, TaskState.UNINTERRUPTIBLE)
 
 
 class Sched:
     """One machine's scheduler."""
 
-    __slots__ = ("load", "machine", "nr_switches", "queue", "realtime", "running")
+    __slots__ = (
+        "idle", "load", "machine", "nr_switches", "queue", "realtime", "rt", "running",
+    )  # fmt: skip
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.queue: deque[Task] = deque()
+        #: Real-time tasks that wait for a CPU, the next one first.
+        self.rt: list[Task] = []
+        #: The CPUs that nobody holds, a bit mask.
+        self.idle = (1 << machine.nr_cpus) - 1
         #: Tasks whose CPU runs guest code now.
         self.running: dict[Task, None] = {}
         self.nr_switches = 0
@@ -52,7 +62,75 @@ class Sched:
         """A new or continued task becomes runnable."""
         if not task.on_rq and not task.on_cpu:
             task.on_rq = True
-            self.queue.append(task)
+            if task.prio:
+                self._add_rt(task, False)
+            else:
+                self.queue.append(task)
+
+    def _add_rt(self, task: Task, head: bool) -> None:
+        """Queue a real-time task behind its equals, or before them if it was preempted."""
+        prio, rt = task.prio, self.rt
+        at = 0
+        while at < len(rt) and (rt[at].prio > prio or (rt[at].prio == prio and not head)):
+            at += 1
+        rt.insert(at, task)
+        allowed = task.cpus_allowed or -1
+        if allowed & self.idle:
+            return
+        lower = [r for r in self.running if r.prio < prio and allowed >> r.cpu_nr & 1]
+        if lower:
+            # It gives way when it stops (see _gives_way), if not for another reason already.
+            self.kick(min(lower, key=lambda running: running.prio))
+
+    def set_prio(self, task: Task, prio: int) -> None:
+        """The effective priority of a task changes: its own, or what it is lent."""
+        old = task.prio
+        if old == prio:
+            return
+        if prio:
+            self.realtime = True
+        queued = task.on_rq
+        if queued:
+            self._dequeue(task)
+        task.prio = prio
+        if queued and prio and prio < old:
+            # Lowered, it comes before its new equals; raised, after them.
+            task.on_rq = True
+            self._add_rt(task, True)
+        elif queued:
+            self.add(task)
+        elif prio < old and (self.rt or self.queue):
+            self.kick(task)
+
+    def yield_to_others(self, task: Task) -> None:
+        """sched_yield(2): equals that wait go first."""
+        if self.rt or self.queue:
+            task.need_resched = True
+
+    def migrate(self, task: Task) -> None:
+        """The affinity of a task changed: if it runs, it moves to a CPU it may use.
+
+        If all of those are held by tasks that can't change places, it moves when it next
+        leaves its CPU.
+        """
+        if not task.on_cpu or task.cpus_allowed >> task.cpu_nr & 1:
+            return
+        free = self.idle & task.cpus_allowed
+        if free:
+            self.idle ^= (free & -free) | 1 << task.cpu_nr
+            task.cpu_nr = (free & -free).bit_length() - 1
+            return
+        for other in self.running:
+            if task.cpus_allowed >> other.cpu_nr & 1 and other.cpus_allowed >> task.cpu_nr & 1:
+                task.cpu_nr, other.cpu_nr = other.cpu_nr, task.cpu_nr
+                return
+
+    def _dequeue(self, task: Task) -> None:
+        task.on_rq = False
+        if task.prio:
+            self.rt.remove(task)
+        else:
+            self.queue.remove(task)
 
     def wake_up(self, task: Task) -> None:
         """A sleeping task becomes runnable; its call will be invoked again."""
@@ -81,15 +159,15 @@ class Sched:
         """The task exits: it must not be scheduled again."""
         self.leave_queues(task)
         if task.on_rq:
-            task.on_rq = False
-            self.queue.remove(task)
+            self._dequeue(task)
         if task.on_cpu:
             task.on_cpu = False
+            self.idle |= 1 << task.cpu_nr
             self.running.pop(task, None)
 
     @property
     def nr_running(self) -> int:
-        return len(self.queue) + len(self.running)
+        return len(self.queue) + len(self.rt) + len(self.running)
 
     # -- the main loop
 
@@ -100,7 +178,7 @@ class Sched:
         clock = machine.clock.monotonic
         timers, load = machine.timers, self.load
         while machine.exit_status is None:
-            if self.queue and not self._dispatch(clock()):
+            if (self.queue or self.rt) and not self._dispatch(clock()):
                 continue
             now = 0
             for cpu, trap in wait(timers.next_deadline() if timers.heap else None):
@@ -129,34 +207,83 @@ class Sched:
         if not ready or new_cpu is None:
             task.nvcsw += 1
             self._take_off(task)
-        elif self.queue and (trap.kind is TrapKind.TICK or task.need_resched):
-            task.need_resched = False
+        elif (self.queue or self.rt) and self._gives_way(task, trap.kind is TrapKind.TICK):
             task.nivcsw += 1
-            self._take_off(task)
-            self.add(task)
         else:
             task.last_run = now
             new_cpu.resume()
         return now
 
-    def _take_off(self, task: Task) -> None:
-        """The task leaves its CPU. It may have been woken already while it was on it."""
+    def _gives_way(self, task: Task, tick: bool) -> bool:
+        """Does the task leave its CPU to one that waits? If so, it does and is queued."""
+        prio, bit = task.prio, 1 << task.cpu_nr
+        rotates = task.need_resched or (tick and task.policy & _POLICY != SCHED_FIFO)
+        task.need_resched = False
+        for other in self.rt:
+            if other.prio < prio or (other.prio == prio and not rotates):
+                return False
+            if (other.cpus_allowed or -1) & bit:
+                self._take_off(task, other.prio > prio)
+                return True
+        if prio or not rotates:
+            return False
+        for other in self.queue:
+            if (other.cpus_allowed or -1) & bit:
+                self._take_off(task, False)
+                return True
+        return False
+
+    def _take_off(self, task: Task, head: bool = False) -> None:
+        """The task leaves its CPU. It may have been woken already while it was on it.
+
+        `head`: of the real-time tasks of its priority it is the next one.
+        """
         self.nr_switches += 1
         if task.on_cpu:
             task.on_cpu = False
+            self.idle |= 1 << task.cpu_nr
             del self.running[task]
             if task.state is _RUNNING and task.cpu is not None:
-                self.add(task)
+                if head and task.prio:
+                    task.on_rq = True
+                    self._add_rt(task, True)
+                else:
+                    self.add(task)
+
+    def _next(self) -> Task | None:
+        """Take the next task that may use an idle CPU from its queue."""
+        idle = self.idle
+        for task in self.rt:
+            if (task.cpus_allowed or -1) & idle:
+                self.rt.remove(task)
+                return task
+        queue = self.queue
+        if queue and (queue[0].cpus_allowed or -1) & idle:
+            return queue.popleft()
+        for task in queue:
+            if (task.cpus_allowed or -1) & idle:
+                queue.remove(task)
+                return task
+        return None
+
+    def _take_cpu(self, task: Task) -> None:
+        """Let the task hold a CPU: the one it had, if that is possible."""
+        free = self.idle & (task.cpus_allowed or -1) or self.idle
+        if not free >> task.cpu_nr & 1:
+            task.cpu_nr = (free & -free).bit_length() - 1
+        self.idle ^= 1 << task.cpu_nr
+        self.running[task] = None
+        task.on_cpu = True
 
     def _dispatch(self, now: int) -> bool:
         """Give free CPUs to waiting tasks, finishing their interrupted calls first.
 
         False if the run ended meanwhile.
         """
-        queue, running = self.queue, self.running
-        limit = self.machine.nr_cpus
-        while queue and len(running) < limit:
-            task = queue.popleft()
+        while self.idle:
+            task = self._next()
+            if task is None:
+                break
             task.on_rq = False
             if task.in_syscall:
                 ready = continue_syscall(task)
@@ -166,8 +293,7 @@ class Sched:
                 ready = task.state is _RUNNING
             cpu = task.cpu
             if ready and cpu is not None and not task.on_rq:
-                running[task] = None
-                task.on_cpu = True
+                self._take_cpu(task)
                 task.last_run = now
                 cpu.resume()
             if self.machine.exit_status is not None:
