@@ -178,8 +178,7 @@ def truncate_setsize(inode: Inode, size: int) -> None:
 def simple_setattr(inode: Inode, attr: Iattr) -> None:
     """setattr() of file systems that keep everything in memory."""
     if attr.valid & ATTR_SIZE:
-        if attr.size != inode.i_size:
-            attr.valid |= ATTR_MTIME | ATTR_CTIME
+        attr.valid |= ATTR_MTIME | ATTR_CTIME
         truncate_setsize(inode, attr.size)
     setattr_copy(inode, attr)
 

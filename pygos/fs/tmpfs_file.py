@@ -47,7 +47,7 @@ class TmpfsFileOperations(GenericFileOperations):
         if grow:
             pagecache_isize_extended(mapping, inode.i_size)
             inode.i_size = end
-        inode.i_ctime = current_time(inode)
+        inode.i_mtime = inode.i_ctime = current_time(inode)
 
 
 def preallocate(mapping: Mapping, start: int, end: int) -> None:
