@@ -35,7 +35,7 @@ from pygos.include.uapi.fs import RENAME_EXCHANGE
 from pygos.include.uapi.xattr import XATTR_CREATE, XATTR_REPLACE
 
 if TYPE_CHECKING:
-    from pygos.include.linux.fs import Dentry, DirContext, File
+    from pygos.include.linux.fs import Dentry, DirContext, DirEntry, File
     from pygos.include.linux.mm_types import IoBuffer
     from pygos.include.linux.sched import Task
 
@@ -129,6 +129,10 @@ class DirFileOperations(FileOperations):
 
     def fsync(self, task: Task, file: File, datasync: bool) -> None:
         """Nothing to do: there is no store."""
+
+    def listing(self, inode: Inode) -> list[DirEntry] | None:
+        """All entries but "." and "..", if that is simpler than iterate(); else None."""
+        return None
 
 
 class SimpleDirOperations(DirFileOperations):

@@ -12,12 +12,16 @@ from pygos.include.linux.fs import S_DEAD, S_IFDIR, S_IFMT, DirContext
 from pygos.include.linux.syscalls import FileArg, UserOut, syscall
 from pygos.include.uapi.dirent import DIRENT64_NAME, DIRENT_NAME
 from pygos.include.uapi.fcntl import O_NOATIME
+from pygos.include.uapi.limits import NAME_MAX
 
 if TYPE_CHECKING:
-    from pygos.include.linux.fs import File
+    from pygos.include.linux.fs import DirEntry, File
     from pygos.include.linux.sched import Task
 
-_HEAD64 = Struct("<QqHB").pack
+#: pack() of a whole struct linux_dirent64, by its size / 8: the name fills up with NULs.
+_RECORD64 = tuple(
+    [Struct(f"<QqHB{max(size - DIRENT64_NAME, 0)}s").pack for size in range(0, NAME_MAX + 32, 8)]
+)
 _HEAD = Struct("<QqH").pack
 #: One call returns no more bytes than this, however large the buffer.
 _MAX_ROOM = 1 << 20
@@ -40,17 +44,31 @@ class Getdents64(DirContext):
         if size > self.room:
             self.full = True
             return False
-        record = _HEAD64(ino, next_pos, size, d_type) + name
-        self.records.append(record.ljust(size, b"\0"))
+        self.records.append(_RECORD64[size >> 3](ino, next_pos, size, d_type, name))
         self.room -= size
         self.pos = next_pos
         return True
+
+    def emit_list(self, entries: list[DirEntry], base: int) -> None:
+        """emit() of many: big directories are listed by this loop."""
+        pos, room, put = self.pos, self.room, self.records.append
+        for name, ino, d_type in entries[pos - base :] if pos > base else entries:
+            size = (DIRENT64_NAME + len(name) + 8) & ~7
+            if size > room:
+                self.full = True
+                break
+            pos += 1
+            room -= size
+            put(_RECORD64[size >> 3](ino, pos, size, d_type, name))
+        self.pos, self.room = pos, room
 
 
 class Getdents(Getdents64):
     """Records of the old struct linux_dirent: the type is the last byte."""
 
     __slots__ = ()
+
+    emit_list = DirContext.emit_list
 
     def emit(self, name: bytes, ino: int, d_type: int, next_pos: int) -> bool:
         size = (DIRENT_NAME + len(name) + 2 + 7) & ~7

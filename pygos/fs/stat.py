@@ -37,7 +37,6 @@ from pygos.include.uapi.stat import (
     STATX_MNT_ID_UNIQUE,
     Stat,
     Statx,
-    StatxTimestamp,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ if TYPE_CHECKING:
 
 _NSEC = 1_000_000_000
 _PACK = Stat.STRUCT.pack
+_PACK_STATX = Statx.STRUCT.pack
+#: The fields after stx_mnt_id: direct I/O, subvolume, atomic writes, spares.
+_STATX_REST = (0,) * 17
 _STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
 
 
@@ -160,23 +162,19 @@ def newfstatat(
     return 0
 
 
-def _timestamp(ns: int) -> StatxTimestamp:
-    return StatxTimestamp(ns // _NSEC, ns % _NSEC)
-
-
-def statx_of(k: Kstat, mask: int) -> Statx:
+def pack_statx(k: Kstat, mask: int) -> bytes:
     """struct statx of attributes: all that we have, whatever was asked for."""
     have = STATX_BASIC_STATS | STATX_MNT_ID | (STATX_BTIME if k.has_btime else 0)
     if mask & STATX_MNT_ID_UNIQUE:
         have = have & ~STATX_MNT_ID | STATX_MNT_ID_UNIQUE
-    return Statx(
-        stx_mask=have, stx_blksize=k.blksize, stx_attributes=k.attributes, stx_nlink=k.nlink,
-        stx_uid=k.uid, stx_gid=k.gid, stx_mode=k.mode, stx_ino=k.ino, stx_size=k.size,
-        stx_blocks=k.blocks, stx_attributes_mask=k.attributes_mask,
-        stx_atime=_timestamp(k.atime), stx_btime=_timestamp(k.btime if k.has_btime else 0),
-        stx_ctime=_timestamp(k.ctime), stx_mtime=_timestamp(k.mtime),
-        stx_rdev_major=major(k.rdev), stx_rdev_minor=minor(k.rdev),
-        stx_dev_major=major(k.dev), stx_dev_minor=minor(k.dev), stx_mnt_id=k.mnt_id,
+    btime = k.btime if k.has_btime else 0
+    dev, rdev = k.dev, k.rdev
+    return _PACK_STATX(
+        have, k.blksize, k.attributes, k.nlink, k.uid, k.gid, k.mode, 0, k.ino, k.size,
+        k.blocks, k.attributes_mask, k.atime // _NSEC, k.atime % _NSEC, 0,
+        btime // _NSEC, btime % _NSEC, 0, k.ctime // _NSEC, k.ctime % _NSEC, 0,
+        k.mtime // _NSEC, k.mtime % _NSEC, 0, major(rdev), minor(rdev), major(dev), minor(dev),
+        k.mnt_id, *_STATX_REST,
     )  # fmt: skip
 
 
@@ -193,5 +191,5 @@ def statx(
     if flags & ~(_STAT_FLAGS | AT_STATX_SYNC_TYPE):
         raise EINVAL
     path, inode = stat_target(task, dfd, filename, flags)
-    buffer.put(statx_of(vfs_getattr(task, path, inode), mask))
+    buffer.mem.write(buffer.addr, pack_statx(vfs_getattr(task, path, inode), mask))
     return 0

@@ -31,13 +31,14 @@ _DIR_FLAGS: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _LIST_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NR_FSTATFS: Final = 138
-_NR_GETDENTS64: Final = 217
 _NR_OPENAT2: Final = 437
 #: RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH
 _RESOLVE: Final = 0x2 | 0x4 | 0x8
 _ENOSYS, _EPERM, _EMFILE, _ENFILE = 38, 1, 24, 23
 _IOV_MAX: Final = 1024
 _DIRENT: Final = struct.Struct("<QqHB")
+#: The size of a record whose name has NAME_MAX bytes.
+_DIRENT_MAX: Final = 280
 _STATFS: Final = struct.Struct("<7Q2i4Q")
 
 #: statfs types of the kernel's own interfaces (linux/magic.h).
@@ -47,6 +48,8 @@ _PSEUDO: Final = frozenset((
     0x6165676C, 0xDE5E81E4, 0xF97CFF8C, 0x43415D53, 0x5A3C69F0, 0x19800202, 0x65735543, 0x6C6F6F70,
 ))  # fmt: skip
 
+#: Name, inode number, DT_*.
+DirEntry = tuple[bytes, int, int]
 T = TypeVar("T")
 
 
@@ -98,10 +101,24 @@ def _errno(error: OSError) -> type[Errno]:
     return errno_class(error.errno or 5)
 
 
+def _parse_dirents(data: bytes, entries: list[DirEntry]) -> None:
+    """Append what getdents64 has read, but for ".", ".." and names that no Linux call takes."""
+    at, end = 0, len(data)
+    head, find, put = _DIRENT.unpack_from, data.index, entries.append
+    while at < end:
+        ino, _, length, kind = head(data, at)
+        name = data[at + 19 : find(0, at + 19)]
+        at += length
+        if name != b"." and name != b".." and length <= _DIRENT_MAX:
+            put((name, ino, kind))
+
+
 class HostFiles:
     """A tree of the host's files, from `directory` down. HostError if it can't be opened."""
 
-    __slots__ = ("_buffer", "_fds", "_free", "_limit", "_next", "_nodes", "_openat2")
+    __slots__ = (
+        "_buffer", "_buffer_addr", "_fds", "_free", "_limit", "_next", "_nodes", "_openat2",
+    )  # fmt: skip
 
     def __init__(self, directory: str, limit: int = 512) -> None:
         try:
@@ -118,6 +135,7 @@ class HostFiles:
         self._free: list[int] = []
         self._openat2 = True
         self._buffer = bytearray(32_768)
+        self._buffer_addr = ctypes.addressof(ctypes.c_char.from_buffer(self._buffer))
 
     def root(self) -> int:
         """The handle of the tree's top."""
@@ -153,26 +171,19 @@ class HostFiles:
         except OSError as error:
             raise _errno(error) from None
 
-    def readdir(self, dir_handle: int) -> list[tuple[bytes, int, int]]:
+    def readdir(self, dir_handle: int) -> list[DirEntry]:
         """All entries but ``.`` and ``..``: (name, inode number, DT_* type)."""
         fd = self._dir_fd(dir_handle)
         if self._nodes[dir_handle].empty:
             return []
         return self._call(lambda: self._list(os.open(b".", _LIST_FLAGS, dir_fd=fd)))
 
-    def _list(self, fd: int) -> list[tuple[bytes, int, int]]:
-        entries = []
-        buffer = self._buffer
-        address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    def _list(self, fd: int) -> list[DirEntry]:
+        entries: list[DirEntry] = []
+        buffer, address = self._buffer, self._buffer_addr
         try:
-            while size := libc.syscall(_NR_GETDENTS64, fd, address, len(buffer)):
-                at = 0
-                while at < size:
-                    ino, _, length, kind = _DIRENT.unpack_from(buffer, at)
-                    name = bytes(buffer[at + 19 : buffer.index(0, at + 19)])
-                    at += length
-                    if name not in (b".", b".."):
-                        entries.append((name, ino, kind))
+            while size := libc.getdents64(fd, address, len(buffer)):
+                _parse_dirents(bytes(buffer[:size]), entries)
         finally:
             os.close(fd)
         return entries

@@ -16,6 +16,11 @@ _mprotect = _libc.mprotect
 _mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
+#: The same function once more, as an object of its own, so that its arguments are converted in C.
+_getdents64 = _libc["syscall"]
+_getdents64.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
+_getdents64.restype = ctypes.c_long
+_NR_GETDENTS64: Final = 217
 _timerfd_settime = _libc.timerfd_settime
 _timerfd_settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -44,6 +49,14 @@ def syscall(number: int, *args: int | bytes | None) -> int:
     """A raw system call; integers are passed as 64 bits, bytes as a pointer."""
     packed = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
     result: int = _syscall(ctypes.c_long(number), *packed)
+    if result < 0:
+        raise fail()
+    return result
+
+
+def getdents64(fd: int, buffer: int, size: int) -> int:
+    """getdents64(2): the bytes used of the `size` at address `buffer`, 0 at the end."""
+    result: int = _getdents64(_NR_GETDENTS64, fd, buffer, size)
     if result < 0:
         raise fail()
     return result

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pygos.fs.hostfs.inode import HostInode
     from pygos.fs.hostfs.super import HostSuper
-    from pygos.include.linux.fs import DirContext, File, Inode
+    from pygos.include.linux.fs import DirContext, DirEntry, File, Inode
     from pygos.include.linux.mm_types import Mapping
     from pygos.include.linux.sched import Task
 
@@ -87,16 +87,16 @@ class HostDirFileOperations(DirFileOperations):
     def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
         if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
             return
-        entries: list[tuple[bytes, int, int]] | None = file.private_data
+        entries: list[DirEntry] | None = file.private_data
         if entries is None or ctx.pos == FIRST_COOKIE:
             entries = file.private_data = list_directory(file.f_inode)
-        for place in range(ctx.pos - FIRST_COOKIE, len(entries)):
-            name, ino, kind = entries[place]
-            if not ctx.emit(name, ino, kind, place + FIRST_COOKIE + 1):
-                return
+        ctx.emit_list(entries, FIRST_COOKIE)
+
+    def listing(self, inode: Inode) -> list[DirEntry] | None:
+        return list_directory(inode)
 
 
-def list_directory(inode: Inode) -> list[tuple[bytes, int, int]]:
+def list_directory(inode: Inode) -> list[DirEntry]:
     """The entries of a directory of the host that may be seen: (name, inode, DT_*)."""
     from pygos.fs.hostfs.inode import HostInode, dir_handle
 
@@ -117,11 +117,10 @@ def list_directory(inode: Inode) -> list[tuple[bytes, int, int]]:
 
 
 def _without_hidden(
-    inode: HostInode, info: HostSuper, entries: list[tuple[bytes, int, int]]
-) -> list[tuple[bytes, int, int]]:
+    inode: HostInode, info: HostSuper, entries: list[DirEntry]
+) -> list[DirEntry]:
     """Leave out what is hidden by identity."""
-    dev = inode.h_key[0]
-    hidden = {info.ino(dev, ino) for device, ino in info.hidden_ids if device == dev}
+    hidden = info.hidden_inos(inode.h_key[0])
     if hidden:
         return [entry for entry in entries if entry[1] not in hidden]
     return entries

@@ -30,7 +30,7 @@ INO_BITS: Final = 48
 class HostSuper:
     """s_fs_info."""
 
-    __slots__ = ("devices", "files", "hidden_ids", "inodes", "rules", "writable")
+    __slots__ = ("_hidden", "devices", "files", "hidden_ids", "inodes", "rules", "writable")
 
     def __init__(self, files: Files, secrets: Secrets, writable: bool) -> None:
         self.files = files
@@ -41,6 +41,16 @@ class HostSuper:
         self.inodes: dict[tuple[int, int, int], HostInode] = {}
         #: device -> its place in order of appearance
         self.devices: dict[int, int] = {}
+        #: device -> what hidden_inos() says
+        self._hidden: dict[int, frozenset[int]] = {}
+
+    def hidden_inos(self, dev: int) -> frozenset[int]:
+        """The guest's numbers of what is hidden on a device; `hidden_ids` never changes."""
+        found = self._hidden.get(dev)
+        if found is None:
+            numbers = [self.ino(dev, ino) for device, ino in self.hidden_ids if device == dev]
+            found = self._hidden[dev] = frozenset(numbers)
+        return found
 
     def ino(self, dev: int, ino: int) -> int:
         """The guest's inode number: the host's own on the first device."""

@@ -17,10 +17,8 @@ from pygos.include.uapi.fcntl import O_RDONLY
 
 if TYPE_CHECKING:
     from pygos.fs.overlayfs.super import OvlSuper
-    from pygos.include.linux.fs import SuperBlock
+    from pygos.include.linux.fs import DirEntry, SuperBlock
     from pygos.include.linux.sched import Task
-
-Entry = tuple[bytes, int, int]
 
 
 class _Collector(DirContext):
@@ -30,7 +28,7 @@ class _Collector(DirContext):
 
     def __init__(self) -> None:
         super().__init__(0)
-        self.entries: list[Entry] = []
+        self.entries: list[DirEntry] = []
 
     def emit(self, name: bytes, ino: int, d_type: int, next_pos: int) -> bool:
         self.pos = next_pos
@@ -39,7 +37,7 @@ class _Collector(DirContext):
         return True
 
 
-def real_entries(task: Task, sb: SuperBlock, dentry: Dentry) -> list[Entry]:
+def real_entries(task: Task, sb: SuperBlock, dentry: Dentry) -> list[DirEntry]:
     """All entries of a real directory."""
     inode = dentry.d_inode
     assert inode is not None
@@ -49,11 +47,14 @@ def real_entries(task: Task, sb: SuperBlock, dentry: Dentry) -> list[Entry]:
         ctx.pos = FIRST_COOKIE
         names.emit(ctx)
         return ctx.entries
+    fop = inode.i_fop
+    if isinstance(fop, DirFileOperations) and (entries := fop.listing(inode)) is not None:
+        return entries
     info: OvlSuper = sb.s_fs_info
     file = File(Path(info.upper_mnt, dentry), inode, O_RDONLY, 1, task.cred)
-    inode.i_fop.open(task, inode, file)
-    inode.i_fop.iterate(task, file, ctx)
-    inode.i_fop.release(file)
+    fop.open(task, inode, file)
+    fop.iterate(task, file, ctx)
+    fop.release(file)
     return ctx.entries
 
 
@@ -62,7 +63,7 @@ def upper_entries(task: Task, dentry: Dentry) -> list[bytes]:
     return [entry[0] for entry in real_entries(task, dentry.d_sb, dentry)]
 
 
-def _hidden(task: Task, dir: Dentry, entry: Entry) -> bool:
+def _hidden(task: Task, dir: Dentry, entry: DirEntry) -> bool:
     """Is an entry of a real directory a whiteout?"""
     if entry[2] != DT_CHR:
         return False
@@ -70,14 +71,14 @@ def _hidden(task: Task, dir: Dentry, entry: Entry) -> bool:
     return child is not None and child.d_inode is not None and is_whiteout(child.d_inode)
 
 
-def visible_entries(task: Task, dir: OvlInode, limit: int = 0) -> list[Entry]:
+def visible_entries(task: Task, dir: OvlInode, limit: int = 0) -> list[DirEntry]:
     """What the merged directory shows; `limit`: stop after that many entries (0: never)."""
     sb = dir.i_sb
     uppers = [dir.o_upper] if dir.o_upper is not None else []
     if not uppers and len(dir.o_lowers) == 1:
         return _only_lower(task, sb, dir.o_lowers[0])
     seen: set[bytes] = set()
-    found: list[Entry] = []
+    found: list[DirEntry] = []
     for dentry in (*uppers, *dir.o_lowers):
         shift = _layer(sb, dentry) << LAYER_BITS
         for entry in real_entries(task, sb, dentry):
@@ -93,11 +94,11 @@ def visible_entries(task: Task, dir: OvlInode, limit: int = 0) -> list[Entry]:
     return found
 
 
-def _only_lower(task: Task, sb: SuperBlock, dentry: Dentry) -> list[Entry]:
+def _only_lower(task: Task, sb: SuperBlock, dentry: Dentry) -> list[DirEntry]:
     """A directory of one lower layer; whiteouts in it (of another overlay) don't show."""
     shift = _layer(sb, dentry) << LAYER_BITS
     entries = real_entries(task, sb, dentry)
-    if any(entry[2] == DT_CHR for entry in entries):
+    if DT_CHR in [kind for _, _, kind in entries]:
         entries = [entry for entry in entries if not _hidden(task, dentry, entry)]
     return [(name, ino | shift, kind) for name, ino, kind in entries] if shift else entries
 
@@ -117,7 +118,7 @@ class OvlDirFileOperations(DirFileOperations):
             return
         dir = file.f_inode
         assert isinstance(dir, OvlInode)
-        entries: list[Entry] | None = file.private_data
+        entries: list[DirEntry] | None = file.private_data
         if entries is None and not dir.o_lowers and dir.o_upper is not None:
             upper = dir.o_upper.d_inode
             names = upper.i_private if upper is not None else None
@@ -126,7 +127,4 @@ class OvlDirFileOperations(DirFileOperations):
                 return
         if entries is None or ctx.pos == FIRST_COOKIE:
             entries = file.private_data = visible_entries(task, dir)
-        for place in range(ctx.pos - FIRST_COOKIE, len(entries)):
-            name, ino, kind = entries[place]
-            if not ctx.emit(name, ino, kind, place + FIRST_COOKIE + 1):
-                return
+        ctx.emit_list(entries, FIRST_COOKIE)

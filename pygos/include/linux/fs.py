@@ -138,6 +138,10 @@ class Kstatfs:
     flags: int = 0
 
 
+#: What a directory lists: name, inode number, DT_*.
+DirEntry = tuple[bytes, int, int]
+
+
 class DirContext:
     """Where iterate() puts entries. `pos` is the offset of the entry to emit next."""
 
@@ -152,6 +156,13 @@ class DirContext:
         On True `pos` becomes `next_pos`.
         """
         raise NotImplementedError
+
+    def emit_list(self, entries: list[DirEntry], base: int) -> None:
+        """Take entries from `pos` on while there is room; entries[i] has the offset base + i."""
+        for place in range(self.pos - base, len(entries)):
+            name, ino, d_type = entries[place]
+            if not self.emit(name, ino, d_type, base + place + 1):
+                return
 
 
 class FileOperations:
