@@ -71,6 +71,7 @@ PAGE_SHIFT: Final = 12
 #: Slots of a fresh pipe, and of one made when too much memory is in pipes already.
 PIPE_DEF_BUFFERS: Final = 16
 PIPE_MIN_DEF_BUFFERS: Final = 2
+_MAX_SIZE: Final = "fs.pipe-max-size"
 _SOFT: Final = "fs.pipe-user-pages-soft"
 _HARD: Final = "fs.pipe-user-pages-hard"
 O_NOTIFICATION_PIPE: Final = O_EXCL
@@ -188,7 +189,7 @@ def _privileged(task: Task) -> bool:
 
 def _over(task: Task, name: str, slots: int) -> bool:
     """Is that more than a user without privileges may own? A limit of 0 means none."""
-    limit: int = task.machine.sysctl[name]
+    limit: int = task.machine.sysctl.get(name, 0)
     return 0 < limit < slots and not _privileged(task)
 
 
@@ -197,7 +198,7 @@ def alloc_pipe_info(task: Task, inode: Inode) -> Pipe:
     account: PipeAccount = pipe_sb(task.machine).s_fs_info
     uid = task.cred.uid
     slots = PIPE_DEF_BUFFERS
-    limit = task.machine.sysctl["fs.pipe-max-size"] >> PAGE_SHIFT
+    limit = task.machine.sysctl.get(_MAX_SIZE, 1 << 20) >> PAGE_SHIFT
     if limit < slots and not task.cred.capable(CAP_SYS_RESOURCE):
         slots = limit
     owned = account.by_uid.get(uid, 0)
@@ -542,7 +543,7 @@ def _set_size(task: Task, pipe: Pipe, arg: int) -> int:
     account = pipe.account
     more = slots - pipe.ring
     if more > 0:
-        limit = task.machine.sysctl["fs.pipe-max-size"]
+        limit = task.machine.sysctl.get(_MAX_SIZE, 1 << 20)
         if size > limit and not task.cred.capable(CAP_SYS_RESOURCE):
             raise EPERM
         owned = account.by_uid.get(pipe.uid, 0) + more
