@@ -279,6 +279,7 @@ def begin_new_exec(prm: BinPrm) -> Mm:
     old, old_cpu = task.mm, task.cpu
     if old is not None:
         mm_release(task)
+        mm.coredump_filter = old.coredump_filter
     cpu = mm.space.new_cpu()
     cpu.set_fpu(None)
     cpu.owner = task

@@ -13,7 +13,7 @@ from pygos.include.errno import EBUSY, ENODEV
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File, FilesStruct, FileSystemType, SuperBlock
     from pygos.include.linux.machine import Machine
-    from pygos.include.linux.sched import Task
+    from pygos.include.linux.sched import SigInfo, Task
     from pygos.kernel.pid import PidRef
 
 
@@ -79,6 +79,11 @@ class VfsHooks:
 
     def fput(self, file: File) -> None:
         fput(file)
+
+    def coredump(self, task: Task, info: SigInfo) -> bool:
+        from pygos.fs.coredump import do_coredump
+
+        return do_coredump(task, info)
 
     def task_exit(self, task: Task) -> None:
         """Record locks went with the descriptor table; nothing of the VFS is left."""

@@ -44,6 +44,7 @@ from pygos.kernel.jobctl import (
     will_become_orphaned_pgrp,
 )
 from pygos.kernel.sigqueue import (
+    KERNEL_COREDUMP,
     KERNEL_IGNORE,
     KERNEL_ONLY,
     KERNEL_STOP,
@@ -96,6 +97,9 @@ __all__ = [
     "sigpending_count",
     "will_become_orphaned_pgrp",
 ]
+
+#: In a wait status: a core file was written (WCOREDUMP).
+_CORE_FLAG = 0x80
 
 
 def do_signal(task: Task, restart: type[Restart] | None = None) -> None:
@@ -152,7 +156,7 @@ def get_signal(task: Task) -> tuple[SigInfo, SigAction] | None:
             if action.flags & SA_RESETHAND:
                 task.sighand.action[signo] = replace(action, handler=SIG_DFL)
             return info, action
-        _default_action(task, signo)
+        _default_action(task, info)
         if task.state is not TaskState.RUNNING:
             return None
 
@@ -172,8 +176,9 @@ def _must_die(task: Task, group: SignalStruct) -> bool:
     return False
 
 
-def _default_action(task: Task, signo: int) -> None:
-    """Ignore, stop or die. signal(7)."""
+def _default_action(task: Task, info: SigInfo) -> None:
+    """Ignore, stop or die, perhaps leaving a core file. signal(7)."""
+    signo = info.signo
     bit = 1 << (signo - 1)
     if bit & KERNEL_IGNORE or (unkillable(task) and not bit & KERNEL_ONLY):
         return
@@ -183,8 +188,8 @@ def _default_action(task: Task, signo: int) -> None:
         return
     from pygos.kernel.exit import do_group_exit
 
-    # No core file is written, so the status never has the core flag (WCOREDUMP).
-    do_group_exit(task, signo)
+    dumped = bit & KERNEL_COREDUMP and task.machine.fs_hooks.coredump(task, info)
+    do_group_exit(task, signo | _CORE_FLAG if dumped else signo)
 
 
 def _handle_signal(

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pygos.include.linux.platform import Cpu
 
 _COPIED: Final = (
-    "arg_end", "arg_start", "auxv", "brk", "dumpable", "end_code", "end_data", "env_end",
-    "env_start", "gap_hole", "gap_top", "mmap_base", "owner", "start_brk", "start_code",
+    "arg_end", "arg_start", "auxv", "brk", "coredump_filter", "dumpable", "end_code", "end_data",
+    "env_end", "env_start", "gap_hole", "gap_top", "mmap_base", "owner", "start_brk", "start_code",
     "start_data", "start_stack",
 )  # fmt: skip
 #: Up to so many private pages are copied at once instead of at their first write.

@@ -33,7 +33,7 @@ class Mm(MmBase):
     """An address space: VMAs, page table, accounting."""
 
     __slots__ = (
-        "__weakref__", "gap_hole", "gap_top", "mem", "oom_reaped", "ram",
+        "__weakref__", "coredump_filter", "gap_hole", "gap_top", "mem", "oom_reaped", "ram",
         "unknown_fault", "zone",
     )  # fmt: skip
 
@@ -66,6 +66,8 @@ class Mm(MmBase):
         self.rss_anon = self.rss_file = self.rss_shmem = self.hiwater_rss = 0
         self.def_flags = 0
         self.dumpable = 1
+        #: Which kinds of memory a core file has: bits of /proc/PID/coredump_filter.
+        self.coredump_filter = 0x33
         #: The OOM killer took its memory: only good for exiting.
         self.oom_reaped = False
         #: (address, how often in a row): see mm/fault.py.

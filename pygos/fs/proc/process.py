@@ -10,7 +10,7 @@ from pygos.fs.namespace import mountinfo_text, mounts_text
 from pygos.fs.proc.access import living, mm_of, require_access
 from pygos.fs.proc.array import rss
 from pygos.fs.synthetic import Synthetic, SyntheticFileOperations, synthetic
-from pygos.include.errno import EACCES, EFAULT, EINVAL, EPERM
+from pygos.include.errno import EACCES, EFAULT, EINVAL, EPERM, ESRCH
 from pygos.include.linux.fs import File, Inode
 from pygos.include.linux.sched import TaskState
 from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pygos.include.linux.wait import WaitQueue
     from pygos.mm.mm import Mm
 
+#: The bits of coredump_filter.
+_DUMP_FILTER: Final = 0x1FF
 #: Arguments and environment are shown up to this, bytes.
 _AREA_MAX: Final = 1 << 22
 
@@ -245,8 +247,21 @@ def setgroups(task: Task, target: Any) -> str:
 
 @synthetic("coredump_filter", 0o644)
 def coredump_filter(task: Task, target: Any) -> str:
-    """What a core dump would hold (the default; none are written)."""
-    return "00000033\n"
+    """What kinds of memory a core file has. core(5)"""
+    mm = mm_of(target)
+    return f"{mm.coredump_filter:08x}\n" if mm is not None else ""
+
+
+@coredump_filter.setter
+def _set_coredump_filter(task: Task, target: Any, data: bytes) -> None:
+    mm = mm_of(target)
+    if mm is None:
+        raise ESRCH
+    try:
+        value = int(data.strip(b" \t\n\0"), 0)
+    except ValueError:
+        raise EINVAL from None
+    mm.coredump_filter = value & _DUMP_FILTER
 
 
 @synthetic("timerslack_ns", 0o666)

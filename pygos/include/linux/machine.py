@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         SuperBlock,
     )
     from pygos.include.linux.platform import Clock, Entropy, Platform, Ram
-    from pygos.include.linux.sched import PidTable, SignalStruct, Task
+    from pygos.include.linux.sched import PidTable, SigInfo, SignalStruct, Task
     from pygos.include.linux.timer import TimerQueue
     from pygos.kernel.pid import PidRef
     from pygos.mm.page_alloc import Zone
@@ -89,6 +89,9 @@ class FsHooks(Protocol):
 
     def fput(self, file: File) -> None:
         """Drop one reference of a file."""
+
+    def coredump(self, task: Task, info: SigInfo) -> bool:
+        """Write a core file of a process that dies of `info`; was one written?"""
 
     def task_exit(self, task: Task) -> None:
         """The last thread of a group exits: record locks, the controlling terminal."""
