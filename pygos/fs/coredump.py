@@ -128,11 +128,11 @@ def _executable(task: Task) -> str:
 
 
 def _dump(task: Task, mm: Mm, file: File, info: SigInfo, limit: int) -> bool:
-    """Head, notes, memory; what no page stands for is a hole. False if not even a head fits."""
+    """Head, notes, memory, as far as the limit; what no page stands for is a hole."""
     head, areas = elf_core_head(task, mm, info)
     pos = len(head)
-    if pos > limit or not _write(task, file, head, 0):
-        return False
+    if not _write(task, file, head[:limit], 0) or pos > limit:
+        return True
     for vma, size in areas:
         for addr in vma_pages(mm, vma, size):
             at = pos + addr - vma.start

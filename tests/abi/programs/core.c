@@ -87,6 +87,9 @@ int main(void)
 	try("limit 0", SIGABRT);
 	limit = 4095;
 	try("limit 4095", SIGABRT);
+	limit = 4096;
+	try("limit 4096", SIGABRT);
+	unlink("core");
 	limit = RLIM_INFINITY;
 	try("SIGTERM", SIGTERM);
 	dumpable = 0;
