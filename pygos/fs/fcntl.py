@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pygos.fs.fasync import OWNER_TID, fasync_helper
 from pygos.fs.file_table import f_dupfd, get_file_raw
 from pygos.fs.locks import fcntl_getlk, fcntl_setlk
 from pygos.fs.permission import inode_owner_or_capable
@@ -43,6 +44,7 @@ from pygos.include.uapi.fcntl import (
     F_SETPIPE_SZ,
     F_SETSIG,
     F_UNLCK,
+    FASYNC,
     FD_CLOEXEC,
     O_APPEND,
     O_DIRECT,
@@ -66,8 +68,6 @@ _LOCK_CMDS = frozenset((F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_
 _OWNER_CMDS = frozenset(
     (F_GETOWN, F_SETOWN, F_GETOWN_EX, F_SETOWN_EX, F_GETSIG, F_SETSIG, F_GETOWNER_UIDS)
 )
-#: f_owner of a thread (F_OWNER_TID): its number with this bit; groups are negative.
-OWNER_TID = 1 << 32
 
 
 def _int(value: int) -> int:
@@ -75,7 +75,7 @@ def _int(value: int) -> int:
     return ((value & 0xFFFF_FFFF) ^ 0x8000_0000) - 0x8000_0000
 
 
-def setfl(task: Task, file: File, arg: int) -> int:
+def setfl(task: Task, fd: int, file: File, arg: int) -> int:
     """F_SETFL: change the status flags that can be changed. Errors: EPERM, the file's."""
     inode = file.f_inode
     if inode.i_flags & S_APPEND and not arg & O_APPEND:
@@ -83,8 +83,11 @@ def setfl(task: Task, file: File, arg: int) -> int:
     if arg & O_NOATIME and not file.f_flags & O_NOATIME and not inode_owner_or_capable(task, inode):
         raise EPERM
     flags = arg & SETFL_MASK | file.f_flags & ~SETFL_MASK
-    file.f_op.set_flags(task, file, flags)
+    op = file.f_op
+    op.set_flags(task, file, flags)
     file.f_flags = flags
+    if (arg ^ flags) & FASYNC and op.supports_fasync:
+        fasync_helper(task, fd, file, bool(arg & FASYNC))
     return 0
 
 
@@ -203,7 +206,7 @@ def _fcntl_rest(task: Task, file: File, cmd: int, arg: int) -> int:
     raise EINVAL
 
 
-@syscall(partial="Leases, F_NOTIFY and write hints give EINVAL; SIGIO is not sent.")
+@syscall(partial="Leases, F_NOTIFY and write hints give EINVAL.")
 def fcntl(task: Task, fd: UInt, cmd: UInt, arg: UserAddr) -> int:
     """Operations on a descriptor: duplicate, flags, locks, owner, pipe size, seals. fcntl(2).
 
@@ -217,7 +220,7 @@ def fcntl(task: Task, fd: UInt, cmd: UInt, arg: UserAddr) -> int:
     if cmd == F_GETFL:
         return file.f_flags
     if cmd == F_SETFL:
-        return setfl(task, file, _int(arg))
+        return setfl(task, fd, file, _int(arg))
     if cmd in (F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY):
         return _fcntl_fd(task, fd, file, cmd, arg)
     if cmd in _LOCK_CMDS:

@@ -25,7 +25,7 @@ from pygos.include.linux.fs import (
 )
 from pygos.include.linux.syscalls import Fd, Flags, RawFileArg, UInt, syscall
 from pygos.include.uapi.capability import CAP_SYS_ADMIN
-from pygos.include.uapi.fcntl import O_CLOEXEC
+from pygos.include.uapi.fcntl import FASYNC, O_CLOEXEC
 from pygos.include.uapi.fs import CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE
 from pygos.include.uapi.resource import RLIMIT_NOFILE
 
@@ -80,6 +80,10 @@ def _fput_final(file: File) -> None:
         from pygos.fs.eventpoll import eventpoll_release
 
         eventpoll_release(file)
+    if file.f_flags & FASYNC:
+        from pygos.fs.fasync import fasync_release
+
+        fasync_release(file)
     if inode.i_flock is not None:
         from pygos.fs.locks import locks_remove_file
 

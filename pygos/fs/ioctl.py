@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pygos.fs.fasync import fasync_helper
 from pygos.include.errno import (
     EBADF,
     EINVAL,
@@ -42,12 +43,22 @@ if TYPE_CHECKING:
     from pygos.mm.mm import Mm
 
 
-def _flag(task: Task, file: File, mm: Mm, addr: int, flag: int) -> int:
-    """FIONBIO, FIOASYNC: set or clear a status flag as the int at `addr` says. EFAULT."""
+def _fionbio(task: Task, file: File, mm: Mm, addr: int) -> int:
+    """FIONBIO: set or clear O_NONBLOCK as the int at `addr` says. EFAULT."""
     on = mm.read_u32(addr)
-    flags = file.f_flags | flag if on else file.f_flags & ~flag
+    flags = file.f_flags | O_NONBLOCK if on else file.f_flags & ~O_NONBLOCK
     file.f_op.set_flags(task, file, flags)
     file.f_flags = flags
+    return 0
+
+
+def _fioasync(task: Task, fd: int, file: File, mm: Mm, addr: int) -> int:
+    """FIOASYNC: set or clear O_ASYNC. Errors: EFAULT, ENOTTY (the file can't)."""
+    on = mm.read_u32(addr) != 0
+    if on != bool(file.f_flags & FASYNC):
+        if not file.f_op.supports_fasync:
+            raise ENOTTY
+        fasync_helper(task, fd, file, on)
     return 0
 
 
@@ -105,6 +116,8 @@ def ioctl(task: Task, fd: UInt, cmd: UInt, arg: UserAddr) -> int:
     if cmd == FIONCLEX:
         task.files.close_on_exec.discard(fd)
         return 0
+    if cmd == FIOASYNC:
+        return _fioasync(task, fd, file, mm, arg)
     try:
         return _vfs_ioctl(task, file, cmd, mm, arg)
     except ENOIOCTLCMD:
@@ -113,9 +126,7 @@ def ioctl(task: Task, fd: UInt, cmd: UInt, arg: UserAddr) -> int:
 
 def _vfs_ioctl(task: Task, file: File, cmd: int, mm: Mm, arg: int) -> int:
     if cmd == FIONBIO:
-        return _flag(task, file, mm, arg, O_NONBLOCK)
-    if cmd == FIOASYNC:
-        return _flag(task, file, mm, arg, FASYNC)
+        return _fionbio(task, file, mm, arg)
     if cmd == FIOQSIZE:
         return _fioqsize(file, mm, arg)
     if cmd in (FICLONE, FICLONERANGE):

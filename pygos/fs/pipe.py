@@ -109,6 +109,7 @@ class Pipe:
     __slots__ = (
         "account",
         "bufs",
+        "fasync",
         "files",
         "inode",
         "openers",
@@ -139,6 +140,8 @@ class Pipe:
         self.wr_wait = WaitQueue()
         #: Someone polled: wake readers at every write, as edge-triggered epoll expects.
         self.poll_usage = False
+        #: O_ASYNC was set: tell writers about every read.
+        self.fasync = False
         #: Tasks that sleep in open(2) of a FIFO (fs/fifo.py).
         self.openers: dict[Task, Any] | None = None
 
@@ -233,6 +236,10 @@ class PipeFileOperations(FileOperations):
     """pipefifo_fops."""
 
     __slots__ = ()
+    supports_fasync = True
+
+    def fasync(self, task: Task, file: File) -> None:
+        file.private_data.fasync = True
 
     def open(self, task: Task, inode: Inode, file: File) -> None:
         from pygos.fs.fifo import fifo_open
@@ -268,7 +275,7 @@ class PipeFileOperations(FileOperations):
             want -= moved
             if head.packet or not want or moved < size:
                 break
-        if was_full and pipe.used < pipe.ring:
+        if (was_full and pipe.used < pipe.ring) or pipe.fasync:
             pipe.wr_wait.wake_all(_WRITABLE)
         pipe.inode.i_atime = task.machine.clock.realtime()
         return total

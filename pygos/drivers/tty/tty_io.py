@@ -107,6 +107,12 @@ class TtyFileOperations(FileOperations):
     """tty_fops. private_data: the Tty."""
 
     __slots__ = ()
+    supports_fasync = True
+
+    def fasync(self, task: Task, file: File) -> None:
+        tty: Tty = file.private_data
+        if not file.f_owner:
+            file.f_owner = -tty.pgrp if tty.pgrp else task.tgid
 
     def read(self, task: Task, file: File, buf: IoBuffer, pos: int) -> int:
         tty: Tty = file.private_data

@@ -217,6 +217,12 @@ class FileOperations:
     def fallocate(self, task: Task, file: File, mode: int, offset: int, length: int) -> None:
         raise EOPNOTSUPP
 
+    #: O_ASYNC has an effect: wake-ups of poll_queues() become signals (fs/fasync.py).
+    supports_fasync: ClassVar[bool] = False
+
+    def fasync(self, task: Task, file: File) -> None:
+        """O_ASYNC is being set: the owner, if nobody has said who it is."""
+
     def set_flags(self, task: Task, file: File, flags: int) -> None:
         """fcntl(F_SETFL) is about to set f_flags (check_flags)."""
 
