@@ -43,7 +43,7 @@
         .equ ITIMER_VIRTUAL, 1
         .equ CLONE_FORK,   0x00008011           # CLONE_PARENT|SIGCHLD
         .equ CLONE_THREAD_, 0x00008511          # + CLONE_VM|CLONE_FILES
-        .equ TICK_US, 10000
+        .equ TICK_US, 20000
 
         .text
         .globl _start, setup, confine, batch, fork, watch

@@ -24,8 +24,8 @@ from pygos.host import libc
 from pygos.host.code import COUNT
 
 _NR_GETCPU = 309
-#: No more stops than this in a time slice of 10 ms: the stub computes.
-_FEW = 50
+#: No more stops than this in a time slice of 20 ms: the stub computes.
+_FEW = 100
 #: More since it left home: it does not any more.
 _MANY = 200
 #: How often to look around: soon at first, more seldom while nothing changes.

@@ -38,7 +38,7 @@ from pygos.include.linux.platform import Cpu, HostWaiter, Trap, TrapKind
 
 Traps = Sequence[tuple[Cpu, Trap]]
 
-_TICK_NS: Final = 10_000_000
+_TICK_NS: Final = 20_000_000
 _BLOCKS: Final = 32_768
 _POOL: Final = 4
 _EPERM, _ESRCH, _EINTR, _EIO, _ECHILD, _EAGAIN, _ENOMEM, _EINVAL = 1, 3, 4, 5, 10, 11, 12, 22
