@@ -99,6 +99,53 @@ class Epitem:
         return self.file.f_op.poll(task, self.file) & self.events
 
 
+class ExclusiveWaiters:
+    """All items with EPOLLEXCLUSIVE of one queue, as one waiter: an event is for one of them."""
+
+    __slots__ = ("items",)
+
+    def __init__(self) -> None:
+        self.items: dict[Epitem, None] = {}
+
+    def wake(self, queue: WaitQueue, key: int) -> None:
+        """Waiter protocol: tell items until one of them has woken somebody for it."""
+        inout = key & (EPOLLIN | EPOLLOUT)
+        for item in tuple(self.items):
+            sleeping = bool(item.ep.wq.waiters)
+            item.wake(queue, key)
+            if sleeping and ((inout in (EPOLLIN, EPOLLOUT) and item.events & inout) or not inout):
+                return
+
+
+def _exclusive(queue: WaitQueue) -> ExclusiveWaiters | None:
+    for waiter in queue.waiters:
+        if type(waiter) is ExclusiveWaiters:
+            return waiter
+    return None
+
+
+def _enqueue(item: Epitem, queue: WaitQueue) -> None:
+    """Stand in a queue of the file, last of all or last of the exclusive ones."""
+    if not item.events & EPOLLEXCLUSIVE:
+        queue.waiters[item] = None
+        return
+    group = _exclusive(queue)
+    if group is None:
+        group = ExclusiveWaiters()
+        queue.add(group)
+    group.items[item] = None
+
+
+def _dequeue(item: Epitem, queue: WaitQueue) -> None:
+    queue.remove(item)
+    if item.events & EPOLLEXCLUSIVE:
+        group = _exclusive(queue)
+        if group is not None:
+            group.items.pop(item, None)
+            if not group.items:
+                queue.remove(group)
+
+
 class Eventpoll:
     """One epoll instance (struct eventpoll)."""
 
@@ -125,7 +172,7 @@ class Eventpoll:
     def remove(self, item: Epitem) -> None:
         """Forget an item: it leaves queues, lists and its file."""
         for queue in item.queues:
-            queue.remove(item)
+            _dequeue(item, queue)
         item.queues = ()
         if item.listed:
             self._drop(item)
@@ -305,7 +352,7 @@ def _insert(task: Task, ep: Eventpoll, item: Epitem) -> None:
     queues = file.f_op.poll_queues(file) or ()
     item.queues = queues
     for queue in queues:
-        queue.waiters[item] = None
+        _enqueue(item, queue)
     if item.poll(task):
         item.listed = True
         ep.ready.append(item)
