@@ -32,7 +32,9 @@
 
         .equ PROT_READ, 1
         .equ PROT_READ_WRITE, 3
+        .equ PROT_ALL, 7
         .equ MAP_SHARED_FIXED, 0x11
+        .equ MAP_POPULATE, 0x8000
         .equ PR_SET_PDEATHSIG, 1
         .equ PR_SET_NAME, 15
         .equ PR_SET_TSC, 26
@@ -133,7 +135,8 @@ fail:   ud2
 
 # ---- run the list of mapping changes at r15. One entry is 32 bytes:
 #   u64 address, u64 length (0 ends the list), u32 protection, u32 syscall number,
-#   u64 offset into the RAM memfd. Stops at the first error, r15 at the bad entry.
+#   u64 offset into the RAM memfd. MAP_POPULATE may be added to the protection of an mmap.
+#   Stops at the first error, r15 at the bad entry.
 batch:
         mov     rdi, [r15]
         mov     rsi, [r15 + 8]
@@ -142,7 +145,10 @@ batch:
         mov     edx, [r15 + 16]
         mov     eax, [r15 + 20]
         mov     r9, [r15 + 24]
-        mov     r10d, MAP_SHARED_FIXED          # munmap and mprotect ignore these two
+        mov     r10d, edx
+        and     edx, PROT_ALL
+        and     r10d, MAP_POPULATE
+        or      r10d, MAP_SHARED_FIXED          # munmap and mprotect ignore these two
         mov     r8d, RAM_FD
         syscall
         test    rax, rax
@@ -290,6 +296,7 @@ f8:     JEQ     NR_setitimer, allow, f9
 f9:     JEQ     NR_prctl, f_prctl, f10
 f10:    JEQ     NR_arch_prctl, f_arch, kill
 f_map:  LD      DATA_ARGS + 3*8
+        AND_    0xffff7fff                      # with or without MAP_POPULATE
         JEQ     MAP_SHARED_FIXED, f11, kill
 f11:    LD      DATA_ARGS + 4*8
         JEQ     RAM_FD, allow, kill

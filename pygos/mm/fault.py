@@ -37,7 +37,7 @@ from pygos.include.linux.mm_types import (
 )
 from pygos.include.linux.platform import Access
 from pygos.mm.stack import expand_stack
-from pygos.mm.tlb import PROT_OF, enter_run, map_present, map_run, sync
+from pygos.mm.tlb import PROT_OF, enter_run, fill_run, map_present, map_run, sync
 
 if TYPE_CHECKING:
     from pygos.include.linux.mm_types import Vma
@@ -186,10 +186,12 @@ def anon_populate(mm: Mm, vma: Vma, vpn: int, lo: int, hi: int, host: bool) -> i
             count = hi - lo
     pte = pfn << 12 | PTE_ANON | pte_flags(vma)
     mm.rss_anon += count
-    if host:
-        map_run(mm, lo, pte, count)
-    else:
+    if not host:
         enter_run(mm, lo, pte, count)
+    elif count > ANON_AROUND:  # memory that is used from one end to the other
+        fill_run(mm, lo, pte, count)
+    else:
+        map_run(mm, lo, pte, count)
     return count
 
 

@@ -29,6 +29,8 @@ PROT_OF: Final = (
     Prot.READ | Prot.EXEC,
     Prot.READ | Prot.WRITE | Prot.EXEC,
 )
+#: The same for pages that are about to be used.
+_FILL_OF: Final = tuple([prot | Prot.POPULATE for prot in PROT_OF])
 
 
 def enter_run(mm: Mm, vpn: int, pte: int, count: int) -> None:
@@ -43,6 +45,17 @@ def map_run(mm: Mm, vpn: int, pte: int, count: int) -> None:
     ptes = range(pte, pte + (count << 12), 4096)
     mm.pt.update(zip(range(vpn, vpn + count), ptes, strict=True))
     mm.space.map(vpn << 12, pte >> 12, count, PROT_OF[pte & 7])
+
+
+def fill_run(mm: Mm, vpn: int, pte: int, count: int) -> None:
+    """As map_run(), for pages most of which are about to be used.
+
+    The host takes 0.5 us for each first write to a page, 0.1 us to enter one of a run.
+    """
+    pte |= PTE_HOSTED
+    ptes = range(pte, pte + (count << 12), 4096)
+    mm.pt.update(zip(range(vpn, vpn + count), ptes, strict=True))
+    mm.space.map(vpn << 12, pte >> 12, count, _FILL_OF[pte & 7])
 
 
 def map_present(mm: Mm, lo: int, hi: int) -> None:

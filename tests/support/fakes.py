@@ -101,7 +101,7 @@ class FakeSpace:
         assert pfn > 0
         self.ops.append(("map", va, pfn, pages, prot))
         for i in range(pages):
-            self.host[(va >> 12) + i] = (pfn + i, prot)
+            self.host[(va >> 12) + i] = (pfn + i, prot & ~Prot.POPULATE)
 
     def unmap(self, va: int, pages: int) -> None:
         assert va & 0xFFF == 0

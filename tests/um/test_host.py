@@ -86,7 +86,9 @@ def test_t_death_05_the_filter_alone_kills(guest: Guest) -> None:
     ("number", "args", "allowed"),
     [
         (9, (0x10000, 4096, 1, 0x11, 3, 0), True),
+        (9, (0x10000, 4096, 1, 0x8011, 3, 0), True),  # populated
         (9, (0x10000, 4096, 1, 0x22, 3, 0), False),  # private anonymous
+        (9, (0x10000, 4096, 1, 0x8022, 3, 0), False),
         (9, (0x10000, 4096, 1, 0x11, 4, 0), False),
         (10, (0x400000, 4096, 1), True),
         (11, (0x500000, 4096), True),

@@ -44,6 +44,18 @@ def loaded(guest: Guest, cpu: UmCpu) -> int:
     return int(cpu.regs[ORIG_RAX])
 
 
+def test_populated_pages_are_there_before_they_are_used(guest: Guest) -> None:
+    cpu = guest.cpu(GETPID_LOOP)
+    cpu.space.map(DATA, 100, 32, RW | Prot.POPULATE)
+    cpu.space.map(DATA + 64 * PAGE_SIZE, 200, 32, RW)
+    guest.trap(cpu)
+    text = Path(f"/proc/{cpu.pid}/smaps").read_text()
+    filled, empty = (text.partition(f"{at:08x}-")[2] for at in (DATA, DATA + 64 * PAGE_SIZE))
+    assert filled.split("Rss:")[1].split()[0] == "128"
+    assert empty.split("Rss:")[1].split()[0] == "0"
+    assert " rw-s " in filled.splitlines()[0]
+
+
 def test_adjacent_changes_become_one_mapping(guest: Guest) -> None:
     cpu = guest.cpu(GETPID_LOOP)
     for page in range(64):

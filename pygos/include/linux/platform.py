@@ -27,6 +27,9 @@ class Prot(IntFlag):
     READ = 1
     WRITE = 2
     EXEC = 4
+    #: For map() only: the pages will be used soon, so the host should enter them all at once
+    #: (MAP_POPULATE) instead of one by one at their first use.
+    POPULATE = 0x8000
 
 
 class TrapKind(IntEnum):
