@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EBADF, EINVAL, EOPNOTSUPP, ESPIPE
 from pygos.include.linux.fs import (
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from pygos.include.linux.fs import File
     from pygos.include.linux.mm_types import IoBuffer
     from pygos.include.linux.sched import Task
+
+_OFFSET_MAX: Final = (1 << 63) - 1
 
 
 # -- at the file's own position
@@ -110,6 +112,8 @@ def vfs_pread(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
         raise ESPIPE
     if not file.f_mode & FMODE_READ:
         raise EBADF
+    if pos + buf.length > _OFFSET_MAX:
+        raise EINVAL
     count = file.f_op.read(task, file, buf, pos)
     task.io_rchar += count
     task.io_syscr += 1
@@ -124,6 +128,8 @@ def vfs_pwrite(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
         raise ESPIPE
     if not file.f_mode & FMODE_WRITE:
         raise EBADF
+    if pos + buf.length > _OFFSET_MAX:
+        raise EINVAL
     if file.f_flags & O_APPEND:
         pos = file.f_inode.i_size
     count = file.f_op.write(task, file, buf, pos)

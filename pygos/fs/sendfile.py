@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pygos.include.errno import EBADF, EINVAL, EISDIR, ESPIPE, EXDEV, Errno
+from pygos.include.errno import EBADF, EINVAL, EISDIR, EOVERFLOW, ESPIPE, EXDEV, Errno
 from pygos.include.linux.fs import (
     FMODE_LSEEK,
     FMODE_PREAD,
@@ -173,11 +173,16 @@ def copy_file_range(
         off_out and not out_file.f_mode & FMODE_PWRITE
     ):
         raise ESPIPE
-    pos = _get_offset(task, off_in) if off_in else in_file.f_pos
-    target = _get_offset(task, off_out) if off_out else out_file.f_pos
+    assert task.mm is not None
+    pos = task.mm.read_u64(off_in) if off_in else in_file.f_pos
+    target = task.mm.read_u64(off_out) if off_out else out_file.f_pos
     if flags:
         raise EINVAL
     _check_range(in_file, out_file)
+    if max(pos, target) + length >= 1 << 64:
+        raise EOVERFLOW
+    if max(pos, target) > _OFFSET_MAX:
+        raise EINVAL
     count = min(length, _MAX_COPY, max(0, in_file.f_inode.i_size - pos))
     same = in_file.f_inode is out_file.f_inode
     if same and pos < target + count and target < pos + count:

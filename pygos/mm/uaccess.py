@@ -36,8 +36,6 @@ class UserBuffer:
 
     def __init__(self, mm: Mm, addr: int, length: int, write: bool = True) -> None:
         if length > MAX_RW_COUNT:
-            if length >> 63:
-                raise EINVAL
             if addr + length > TASK_SIZE:
                 raise EFAULT
             length = MAX_RW_COUNT
