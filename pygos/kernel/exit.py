@@ -20,7 +20,7 @@ from pygos.mm.mm import mmput
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
-SIGKILL, SIGCHLD = 9, 17
+SIGKILL, SIGCHLD, NSIG = 9, 17, 64
 CLD_EXITED, CLD_KILLED, CLD_DUMPED = 1, 2, 3
 SIG_IGN = 1
 SA_NOCLDWAIT = 2
@@ -202,7 +202,8 @@ def _notify_parent(leader: Task) -> None:
     if leader.exit_signal == SIGCHLD:
         action = parent.sighand.action[SIGCHLD]
         ignored = ignored or action.handler == SIG_IGN or bool(action.flags & SA_NOCLDWAIT)
-    if leader.exit_signal > 0 and parent is not machine.pid1:
+    # clone(2) takes any exit signal; one that doesn't exist is just not sent.
+    if 0 < leader.exit_signal <= NSIG and parent is not machine.pid1:
         send_sig_info(parent, exit_siginfo(leader, leader.exit_signal), group=True)
     if ignored:
         release_task(leader)
