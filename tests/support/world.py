@@ -121,6 +121,9 @@ class Hooks:
     def fput(self, file: Any) -> None:
         file.f_count -= 1
 
+    def coredump(self, task: Task, info: Any) -> bool:
+        return False
+
 
 class FakeFs:
     """What a task's FsStruct must have."""
