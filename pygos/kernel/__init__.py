@@ -34,6 +34,7 @@ SYSCALL_MODULES = (
     "pygos.kernel.time.posix_timers",
     "pygos.kernel.time.sleep",
     "pygos.kernel.time.timekeeping",
+    "pygos.kernel.unshare",
     "pygos.kernel.utsname",
     "pygos.kernel.wait",
 )

@@ -35,6 +35,7 @@ from pygos.include.uapi.capability import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN
 from pygos.include.uapi.pidfd import PIDFD_THREAD
 from pygos.kernel.pid import alloc_pid, attach_pid, pid_is_free
 from pygos.kernel.schedcalls import sched_fork
+from pygos.kernel.unshare import check_namespaces, copy_namespaces
 from pygos.mm.fork import dup_mm
 from pygos.mm.mm import mmput
 
@@ -44,10 +45,6 @@ if TYPE_CHECKING:
 _SIGCHLD = 17
 _RLIMIT_NPROC = 6
 _M64 = 0xFFFF_FFFF_FFFF_FFFF
-_NEW_NAMESPACES = (
-    uapi.CLONE_NEWNS | uapi.CLONE_NEWCGROUP | uapi.CLONE_NEWUTS | uapi.CLONE_NEWIPC
-    | uapi.CLONE_NEWUSER | uapi.CLONE_NEWPID | uapi.CLONE_NEWNET
-)
 #: clone3 takes only these sizes of struct clone_args; see clone(2).
 _CLONE_ARGS_MIN, _CLONE_ARGS_SIZE, _PAGE = 64, 88, 4096
 _MAX_PID_NS_LEVEL = 32
@@ -91,7 +88,7 @@ def vfork(task: Task) -> int:
     return kernel_clone(task, CloneArgs(uapi.CLONE_VFORK | uapi.CLONE_VM))
 
 
-@syscall(partial="CLONE_NEW* namespaces are refused with EINVAL")
+@syscall(partial="of namespaces only CLONE_NEWUTS; the others are refused with EINVAL")
 def clone(
     task: Task, flags: ULong, stack: UserAddr, parent_tid: UserAddr, child_tid: UserAddr,
     tls: UserAddr,
@@ -103,7 +100,7 @@ def clone(
     return kernel_clone(task, args)
 
 
-@syscall(partial="cgroup and CLONE_NEW* namespaces are refused with EINVAL")
+@syscall(partial="cgroups and namespaces but CLONE_NEWUTS are refused with EINVAL")
 def clone3(task: Task, args: UserAddr, size: Size) -> int:
     """Create a child process or thread, extensible form. clone(2).
 
@@ -201,12 +198,8 @@ def _check_flags(task: Task, args: CloneArgs) -> None:
         raise EINVAL
     if flags & uapi.CLONE_PARENT and task.group.leader is task.machine.pid1:
         raise EINVAL
-    if flags & _NEW_NAMESPACES:
-        # As a kernel that is built without them: the privilege is looked at first.
-        needs = flags & _NEW_NAMESPACES & ~uapi.CLONE_NEWUSER
-        if needs and not flags & uapi.CLONE_NEWUSER and not task.cred.capable(CAP_SYS_ADMIN):
-            raise EPERM
-        raise EINVAL
+    # A number in the low byte is the exit signal here, not CLONE_NEWTIME.
+    check_namespaces(task, flags & ~uapi.CLONE_NEWTIME)
 
 
 def _check_pidfd(flags: int, pidfd: int, parent_tid: int) -> None:
@@ -292,7 +285,7 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     sched_fork(child)
     child.cpus_allowed = task.cpus_allowed
     child.blocked = task.blocked
-    child.nsproxy = task.nsproxy
+    child.nsproxy = copy_namespaces(task.nsproxy, args.flags)
     child.start_time = task.machine.clock.monotonic()
     child.start_boottime = task.machine.clock.boottime()
     if args.flags & uapi.CLONE_VM and not args.flags & uapi.CLONE_VFORK:
