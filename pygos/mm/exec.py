@@ -72,5 +72,5 @@ def populate_segment(mm: Mm, start: int, end: int) -> None:
         return
     if vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE:
         fault_in_segment(mm, vma, start, end)
-    else:
+    elif not all(map(mm.pt.__contains__, range(start >> 12, end >> 12))):  # not premapped
         map_cached(mm, vma, start >> 12, end >> 12, True)

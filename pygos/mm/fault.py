@@ -250,6 +250,25 @@ def _file_fault(mm: Mm, vma: Vma, vpn: int, access: Access, host: bool) -> None:
         _write_fault(mm, vma, vpn, pte, host)
 
 
+def neighbours(vpn: int, pfns: list[int | None]) -> list[tuple[int, int, int]]:
+    """The runs (page, frame, count) of frames that follow one another, from page `vpn` on."""
+    found: list[tuple[int, int, int]] = []
+    start = first = after = -1  # of the run so far; `after` is -1 while there is none
+    for page, pfn in enumerate(pfns, vpn):
+        if pfn == after:
+            after += 1
+            continue
+        if after >= 0:
+            found.append((start, first, page - start))
+        if pfn is None:
+            after = -1
+        else:
+            start, first, after = page, pfn, pfn + 1
+    if after >= 0:
+        found.append((start, first, vpn + len(pfns) - start))
+    return found
+
+
 def map_cached(mm: Mm, vma: Vma, lo: int, hi: int, host: bool) -> None:
     """Enter what the page cache has of the VMA's pages [lo, hi) and the page table hasn't."""
     mapping = vma.mapping
@@ -262,17 +281,10 @@ def map_cached(mm: Mm, vma: Vma, lo: int, hi: int, host: bool) -> None:
     before = len(pt)
     bits = file_pte_flags(vma)
     pfns = list(map(mapping.pages.get, range(lo + delta, hi + delta)))
-    first = pfns[0]
-    count = hi - lo
-    if (
-        first is not None
-        and pfns == list(range(first, first + count))
-        and pt.keys().isdisjoint(range(lo, hi))
-    ):
-        if host:
-            map_run(mm, lo, first << 12 | bits, count)
-        else:
-            enter_run(mm, lo, first << 12 | bits, count)
+    if pt.keys().isdisjoint(range(lo, hi)):
+        enter = map_run if host else enter_run
+        for start, first, count in neighbours(lo, pfns):
+            enter(mm, start, first << 12 | bits, count)
     else:
         for vpn, pfn in zip(range(lo, hi), pfns, strict=True):
             if pfn is not None and vpn not in pt:
