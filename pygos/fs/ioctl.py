@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.fs.fasync import fasync_helper
+from pygos.fs.fileattr import FILEATTR_CMDS, fileattr_ioctl
 from pygos.include.errno import (
     EBADF,
     EINVAL,
@@ -138,6 +139,8 @@ def _vfs_ioctl(task: Task, file: File, cmd: int, mm: Mm, arg: int) -> int:
         return 0
     if cmd in (FS_IOC_FIEMAP, FIDEDUPERANGE):
         raise EOPNOTSUPP
+    if cmd in FILEATTR_CMDS and file.f_inode.i_mode & S_IFMT in (S_IFREG, S_IFDIR):
+        return fileattr_ioctl(task, file, cmd, mm, arg)
     if file.f_inode.i_mode & S_IFMT == S_IFREG:
         return _regular(task, file, cmd, mm, arg)
     return file.f_op.ioctl(task, file, cmd, arg)

@@ -27,12 +27,15 @@ from pygos.fs.libfs import (
     simple_xattr_set,
 )
 from pygos.fs.tmpfs_file import TMPFS_FILE_FOPS
-from pygos.include.errno import EINVAL, ENOSPC
+from pygos.include.errno import EINVAL, ENOSPC, EOPNOTSUPP
 from pygos.include.linux.fs import (
+    S_APPEND,
     S_IFDIR,
     S_IFLNK,
     S_IFMT,
     S_IFREG,
+    S_IMMUTABLE,
+    S_NOATIME,
     SB_RDONLY,
     FileSystemType,
     Iattr,
@@ -44,6 +47,12 @@ from pygos.include.linux.fs import (
 )
 from pygos.include.linux.mm_types import Mapping, MappingOperations
 from pygos.include.linux.platform import PAGE_SHIFT, PAGE_SIZE
+from pygos.include.uapi.fs import (
+    FS_APPEND_FL,
+    FS_IMMUTABLE_FL,
+    FS_NOATIME_FL,
+    FS_NODUMP_FL,
+)
 from pygos.include.uapi.magic import RAMFS_MAGIC, TMPFS_MAGIC
 from pygos.include.uapi.xattr import (
     XATTR_SECURITY_PREFIX,
@@ -62,6 +71,15 @@ _XATTR_PREFIXES: Final = (XATTR_USER_PREFIX, XATTR_TRUSTED_PREFIX, XATTR_SECURIT
 _ACCEPTED: Final = frozenset((
     "noswap", "huge", "mpol", "inode32", "inode64", "usrquota", "grpquota", "casefold",
 ))  # fmt: skip
+
+
+#: Flags that can be set (chattr(1)), and those that the VFS heeds.
+_FL_MODIFIABLE: Final = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL
+_FL_BITS: Final = (
+    (FS_IMMUTABLE_FL, S_IMMUTABLE),
+    (FS_APPEND_FL, S_APPEND),
+    (FS_NOATIME_FL, S_NOATIME),
+)
 
 
 class TmpfsSuper:
@@ -84,8 +102,10 @@ class TmpfsSuper:
 class TmpfsInode(Inode):
     """An inode that counts against the limits until it is evicted."""
 
-    __slots__ = ("t_counted",)
+    __slots__ = ("t_counted", "t_flags")
     t_counted: bool
+    #: FS_*_FL.
+    t_flags: int
 
 
 def reserve_inode(info: TmpfsSuper) -> None:
@@ -123,6 +143,22 @@ class _Attributes(InodeOperations):
 
     def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
         simple_setattr(inode, attr)
+
+    def fileattr_get(self, task: Task, inode: Inode) -> int:
+        assert isinstance(inode, TmpfsInode)
+        return inode.t_flags
+
+    def fileattr_set(self, task: Task, inode: Inode, flags: int) -> None:
+        assert isinstance(inode, TmpfsInode)
+        if flags & ~_FL_MODIFIABLE:
+            raise EOPNOTSUPP
+        inode.t_flags = flags
+        inode.i_flags &= ~(S_IMMUTABLE | S_APPEND | S_NOATIME)
+        for flag, bit in _FL_BITS:
+            if flags & flag:
+                inode.i_flags |= bit
+        inode.i_ctime = current_time(inode)
+        inode.i_version += 1
 
     def getxattr(self, task: Task, inode: Inode, name: bytes) -> bytes:
         check_xattr_prefix(name, _XATTR_PREFIXES)
@@ -206,6 +242,7 @@ def new_inode(task: Task, sb: SuperBlock, dir: Inode | None, mode: int, rdev: in
     reserve_inode(sb.s_fs_info)
     inode = TmpfsInode(sb, sb.new_ino(), mode)
     inode.t_counted = True
+    inode.t_flags = 0
     inode_init_owner(task, inode, dir, mode)
     now = current_time(inode)
     inode.i_atime = inode.i_mtime = inode.i_ctime = inode.i_btime = now

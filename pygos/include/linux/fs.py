@@ -18,6 +18,7 @@ from pygos.include.dataclass import dataclass, field
 from pygos.include.errno import (
     EINVAL,
     ENODEV,
+    ENOIOCTLCMD,
     ENOTDIR,
     ENOTTY,
     EOPNOTSUPP,
@@ -298,6 +299,14 @@ class InodeOperations:
     def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
         """Apply already permitted changes; fs/attr.py has simple_setattr."""
         raise EPERM
+
+    def fileattr_get(self, task: Task, inode: Inode) -> int:
+        """The inode's FS_*_FL flags."""
+        raise ENOIOCTLCMD
+
+    def fileattr_set(self, task: Task, inode: Inode, flags: int) -> None:
+        """Set permitted FS_*_FL flags. EOPNOTSUPP for those the file system doesn't keep."""
+        raise ENOIOCTLCMD
 
     def getxattr(self, task: Task, inode: Inode, name: bytes) -> bytes:
         raise EOPNOTSUPP
