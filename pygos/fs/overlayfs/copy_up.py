@@ -127,6 +127,7 @@ def copy_up_file(task: Task, inode: OvlInode, dentry: Dentry | None, size: int) 
     inode.o_upper = target if target is not None else _nameless(inode, upper)
     if upper.i_flock is None:
         upper.i_flock = inode.i_flock
+    _move_files(inode, upper)
     if dentry is None:
         dentry = find_dentry(inode)
     if dentry is not None and dentry.d_inode is inode:
@@ -135,6 +136,19 @@ def copy_up_file(task: Task, inode: OvlInode, dentry: Dentry | None, size: int) 
             upper.i_count += 1
             iput(inode)
     return upper
+
+
+def _move_files(inode: OvlInode, upper: Inode) -> None:
+    """Files that are open for reading, or executed, are ones of the copy from now on."""
+    files, inode.o_files = inode.o_files, {}
+    if inode.i_writecount < 0:
+        upper.i_writecount += inode.i_writecount
+        inode.i_writecount = 0
+    for file in files:
+        file.f_inode = upper
+        file.f_op = upper.i_fop
+        upper.i_count += 1
+        iput(inode)
 
 
 def _nameless(inode: OvlInode, upper: Inode) -> Dentry:

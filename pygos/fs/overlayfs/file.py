@@ -37,6 +37,13 @@ class OvlFileFileOperations(GenericFileOperations):
             size = 0 if file.f_flags & O_TRUNC else -1
             upper = copy_up_file(task, inode, file.f_path.dentry, size)
             _use_upper(task, file, inode, upper)
+        else:
+            inode.o_files[file] = None
+
+    def release(self, file: File) -> None:
+        inode = file.f_inode
+        assert isinstance(inode, OvlInode)
+        inode.o_files.pop(file, None)
 
 
 def _open_lower(task: Task, inode: OvlInode, file: File) -> None:

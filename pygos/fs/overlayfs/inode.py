@@ -33,6 +33,7 @@ from pygos.include.linux.fs import (
 
 if TYPE_CHECKING:
     from pygos.fs.overlayfs.super import OvlSuper
+    from pygos.include.linux.fs import File
     from pygos.include.linux.sched import Task
 
 XATTR_OVERLAY: Final = b"trusted.overlay."
@@ -47,7 +48,9 @@ LAYER_BITS: Final = 56
 class OvlInode(Inode):
     """A directory, or a file that is only below (until it is copied up)."""
 
-    __slots__ = ("o_checked", "o_gone", "o_lowers", "o_name", "o_parent", "o_refs", "o_upper")
+    __slots__ = (
+        "o_checked", "o_files", "o_gone", "o_lowers", "o_name", "o_parent", "o_refs", "o_upper",
+    )  # fmt: skip
 
     def __init__(self, sb: SuperBlock, ino: int, mode: int) -> None:
         super().__init__(sb, ino, mode)
@@ -59,6 +62,8 @@ class OvlInode(Inode):
         self.o_name = b""
         #: When the lower file system was last asked for news, monotonic ns.
         self.o_checked = sb.machine.clock.monotonic()
+        #: Files open for reading: they follow a copy up.
+        self.o_files: dict[File, None] = {}
         #: It has no name any more.
         self.o_gone = False
         #: The inodes below and above that this one holds a reference of.
@@ -302,6 +307,19 @@ class OvlAttributes(InodeOperations):
         size = attr.size if attr.valid & ATTR_SIZE else -1
         upper = self.upper_of(task, inode, dentry, size)
         upper.i_op.setattr(task, dentry, upper, attr)
+        assert isinstance(inode, OvlInode)
+        copy_attributes(inode, upper)
+
+    def fileattr_get(self, task: Task, inode: Inode) -> int:
+        assert isinstance(inode, OvlInode)
+        if inode.o_upper is None:
+            return 0  # the host's flags aren't looked at
+        real = inode.real()
+        return real.i_op.fileattr_get(task, real)
+
+    def fileattr_set(self, task: Task, inode: Inode, flags: int) -> None:
+        upper = self.upper_of(task, inode, None, -1)
+        upper.i_op.fileattr_set(task, upper, flags)
         assert isinstance(inode, OvlInode)
         copy_attributes(inode, upper)
 
