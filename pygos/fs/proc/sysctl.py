@@ -34,7 +34,8 @@ _LONG_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 #: Writable integers and their bounds; writable texts have None.
 _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
-    "kernel.pid_max": (301, 4_194_304), "kernel.threads-max": (20, _INT_MAX),
+    "kernel.pid_max": (301, 4_194_304), "kernel.ns_last_pid": (0, 4_194_304),
+    "kernel.threads-max": (20, _INT_MAX),
     "kernel.core_pattern": None, "kernel.core_uses_pid": (0, _INT_MAX),
     "kernel.dmesg_restrict": (0, 1), "kernel.printk": None, "kernel.panic": (0, _INT_MAX),
     "kernel.randomize_va_space": (0, 2), "kernel.hostname": None, "kernel.domainname": None,
@@ -51,6 +52,8 @@ _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
     "fs.protected_fifos": (0, 2), "fs.protected_regular": (0, 2), "fs.suid_dumpable": (0, 2),
     "fs.epoll.max_user_watches": (0, _LONG_MAX), "fs.mqueue.queues_max": (0, _INT_MAX),
 }  # fmt: skip
+#: The capability counts, not who may open the file.
+_PRIVILEGED: Final = frozenset(("kernel.hostname", "kernel.domainname", "kernel.ns_last_pid"))
 #: Readable by the owner alone.
 _WRITE_ONLY: Final = frozenset(("vm.drop_caches",))
 
@@ -146,6 +149,10 @@ def _store_special(task: Task, name: str, value: Any) -> bool:
     machine = task.machine
     if name == "kernel.pid_max":
         machine.pids.max = value
+    elif name == "kernel.ns_last_pid":
+        if value > machine.pids.max:
+            raise EINVAL
+        machine.pids.last = value
     elif name == "fs.file-max":
         machine.file_max = value
     elif name == "kernel.hostname":
@@ -185,7 +192,7 @@ def store(task: Task, name: str, data: bytes) -> None:
     """A program wrote to a tunable. EINVAL, EPERM."""
     if name not in _WRITABLE:
         raise EPERM
-    if name in ("kernel.hostname", "kernel.domainname") and not task.cred.capable(CAP_SYS_ADMIN):
+    if name in _PRIVILEGED and not task.cred.capable(CAP_SYS_ADMIN):
         raise EPERM
     bounds = _WRITABLE[name]
     value: int | str
