@@ -78,15 +78,33 @@ static void others(void)
 	close(fd);
 }
 
+/* Linux delivers a terminal's input from a work queue, at a time of its own choosing. */
+static void later(void)
+{
+	struct timespec second = { 1, 0 };
+	siginfo_t info;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	say("  later: %d\n", sigtimedwait(&set, &info, &second));
+}
+
 static void a_terminal(void)
 {
 	int on = 1;
+	sigset_t set;
 
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	openpty(&fds[1], &fds[0], NULL, NULL, NULL);
 	SHOW(ioctl(fds[0], FIOASYNC, &on));
 	IS(fcntl(fds[0], F_GETOWN) == getpid());
 	SHOW(write(fds[1], "l", 1));
+	later();
 	SHOW(write(fds[1], "ine\n", 4));
+	later();
 }
 
 int main(void)
