@@ -139,6 +139,16 @@ def _owner_ex(file: File) -> FOwnerEx:
     return FOwnerEx(F_OWNER_PID, owner)
 
 
+def f_setown(task: Task, file: File, who: int) -> None:
+    """As F_SETOWN: a process, a negative group, or 0. Errors: EINVAL, ESRCH."""
+    _fcntl_owner(task, file, F_SETOWN, who)
+
+
+def f_getown(task: Task, file: File) -> int:
+    """As F_GETOWN."""
+    return _fcntl_owner(task, file, F_GETOWN, 0)
+
+
 def _fcntl_owner(task: Task, file: File, cmd: int, arg: int) -> int:
     """The F_*OWN* and F_*SIG commands."""
     if cmd == F_GETOWN:

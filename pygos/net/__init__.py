@@ -2,14 +2,21 @@
 """Sockets, as Linux's net/: the layer between system calls and protocol families.
 
 socket.py    the system calls
+sockfs.py    the file system that holds sockets' inodes; what a descriptor of a socket can do
+sock.py      struct sock: buffers, errors, waiting; the operations of a protocol
+sockopt.py   options of SOL_SOCKET
+scm.py       control messages: descriptors, credentials
+message.py   struct msghdr coming in and going out
+netns.py     struct net: what a network namespace owns; the registry of protocol families
+unix/        AF_UNIX
 
-No protocol family is registered yet, so there are no sockets: socket(2) answers EAFNOSUPPORT,
-as a Linux without that family does, and the other calls tell descriptors that are no sockets
-(ENOTSOCK) from those that aren't open (EBADF). Programs depend on that difference: bash takes
-any other error of getpeername(2) for a connection and reads its start-up files.
+Who may call: init and drivers. The VFS below reaches sockets only through the operations of
+their files and inodes; pathname sockets are made with its vfs_mknod().
+Who owns what: a file owns its Socket, the Socket its Sock; a Sock is known to the tables of
+its family until it is released. A queued message owns a reference of each file it carries.
 """
 
 from typing import Final
 
 #: Modules with system calls, for init/calls.py.
-SYSCALL_MODULES: Final = ("pygos.net.socket",)
+SYSCALL_MODULES: Final = ("pygos.net.socket", "pygos.net.mmsg", "pygos.net.sockopt")
