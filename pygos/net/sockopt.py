@@ -39,10 +39,8 @@ _NSEC: Final = 1_000_000_000
 _SWITCHES: Final = frozenset((
     so.SO_REUSEADDR, so.SO_DONTROUTE, so.SO_BROADCAST, so.SO_KEEPALIVE, so.SO_OOBINLINE,
     so.SO_NO_CHECK, so.SO_RXQ_OVFL, so.SO_WIFI_STATUS, so.SO_NOFCS, so.SO_SELECT_ERR_QUEUE,
-    so.SO_BSDCOMPAT, so.SO_RCVMARK, so.SO_RCVPRIORITY,
+    so.SO_RCVMARK, so.SO_RCVPRIORITY,
 ))  # fmt: skip
-#: Read only.
-_FIXED: Final = frozenset((so.SO_TYPE, so.SO_PROTOCOL, so.SO_DOMAIN, so.SO_ERROR))
 _FILTERS: Final = frozenset((
     so.SO_ATTACH_FILTER, so.SO_ATTACH_BPF, so.SO_ATTACH_REUSEPORT_CBPF,
     so.SO_ATTACH_REUSEPORT_EBPF,
@@ -110,8 +108,8 @@ def sk_setsockopt(task: Task, sock: Socket, name: int, addr: int, length: int) -
         setter(task, sk, value)
     elif name in _SWITCHES:
         _keep(sk, name, int(value != 0))
-    elif name in _FIXED:
-        raise ENOPROTOOPT
+    elif name == so.SO_BSDCOMPAT:
+        return  # nothing is left of it
     elif name in _STRUCTS:
         _STRUCTS[name](sk, mm.read(addr, min(length, 16)))
     elif name in _FILTERS:
@@ -350,7 +348,7 @@ _KEPT: Final = {
     so.SO_PASSRIGHTS: 1, so.SO_BUSY_POLL: 0, so.SO_INCOMING_CPU: -1, so.SO_BUF_LOCK: 0,
     so.SO_LOCK_FILTER: 0, so.SO_MAX_PACING_RATE: -1, so.SO_SNDLOWAT: 1,
     so.SO_BPF_EXTENSIONS: 64, so.SO_ZEROCOPY: 0, so.SO_TIMESTAMPING: 0, so.SO_INCOMING_NAPI_ID: 0,
-    so.SO_BINDTOIFINDEX: 0,
+    so.SO_BINDTOIFINDEX: 0, so.SO_BSDCOMPAT: 0,
 }  # fmt: skip
 
 

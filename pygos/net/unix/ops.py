@@ -93,8 +93,6 @@ class UnixOps(ProtoOps):
             if mode & SEND_SHUTDOWN:
                 other.shutdown |= RCV_SHUTDOWN
             other.state_change()
-        elif other is not None:
-            sk.peer_wait.wake_all()  # who waits to send here finds out
 
     def poll(self, task: Task, file: File, socket: Socket) -> int:
         sk = unix_sk(socket)
