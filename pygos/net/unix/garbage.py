@@ -105,11 +105,10 @@ def collect(unet: UnixNet) -> None:
         held = _carried(reachable.pop())
         reachable += [one for one in held if inside.pop(one, None) is not None]
     if inside:
-        _purge(inside)
+        _purge(unet, inside)
 
 
-def _purge(garbage: dict[File, int]) -> None:
-    from pygos.fs.file_table import fput
+def _purge(unet: UnixNet, garbage: dict[File, int]) -> None:
     from pygos.net.unix.sock import detach_files
 
     doomed: list[File] = []
@@ -118,5 +117,5 @@ def _purge(garbage: dict[File, int]) -> None:
         assert sk is not None
         for skb in tuple(_messages(sk)):
             doomed += detach_files(skb) or ()
-    for file in doomed:
-        fput(file)
+    if doomed:
+        unet.drop_files(doomed)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 class UnixNet:
     """AF_UNIX's tables in one network namespace."""
 
-    __slots__ = ("abstract", "autobind", "inflight", "inodes", "socks", "user_inflight")
+    __slots__ = (
+        "abstract", "autobind", "doomed", "dropping", "inflight", "inodes", "socks",
+        "user_inflight",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         #: By type and name (with the leading NUL).
@@ -39,6 +42,32 @@ class UnixNet:
         #: Sockets' files in flight: how often; and all files in flight by user.
         self.inflight: dict[File, int] = {}
         self.user_inflight: dict[int, int] = {}
+        #: Files whose messages are gone, to be given up one after the other: sockets may lie
+        #: in the queues of sockets as deep as a program likes.
+        self.doomed: list[File] = []
+        self.dropping = False
+
+    def drop_files(self, files: list[File]) -> None:
+        """Give up files that were in flight."""
+        from pygos.fs.file_table import fput
+
+        self.doomed += files
+        if self.dropping:
+            return
+        self.dropping = True
+        try:
+            while self.doomed:
+                fput(self.doomed.pop())
+        finally:
+            self.dropping = False
+        self.collect()
+
+    def collect(self) -> None:
+        """A socket was released: others may be in unreachable messages only."""
+        if self.inflight and not self.dropping:
+            from pygos.net.unix.garbage import collect
+
+            collect(self)
 
 
 def unix_net(net: Net) -> UnixNet:
@@ -136,10 +165,7 @@ class UnixSock(Sock):
                 skb.sk.release(embryo=True)
             else:
                 kfree_skb(skb)
-        if self.unet.inflight:
-            from pygos.net.unix.garbage import collect
-
-            collect(self.unet)
+        self.unet.collect()
 
     def _unname(self) -> None:
         """The name is free again; a socket inode stays in its directory."""
@@ -171,10 +197,7 @@ def kfree_skb(skb: Skb) -> None:
     files = detach_files(skb)
     skb.sk.wfree(skb.truesize)
     if files:
-        from pygos.fs.file_table import fput
-
-        for file in files:
-            fput(file)
+        skb.sk.unet.drop_files(files)
 
 
 def detach_files(skb: Skb) -> list[File] | None:
