@@ -51,6 +51,7 @@ from pygos.kernel.sched import Sched
 from pygos.kernel.signal import send_sig_info
 from pygos.kernel.sysctl import default_sysctls
 from pygos.mm.init import mm_init
+from pygos.net.proc import init_net
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import SignalStruct
@@ -152,6 +153,7 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
     idle.fs = FsStruct(root, root)
     idle.nsproxy = new_nsproxy(machine)
     init_drivers(machine)
+    init_net(machine)
     _mount_volumes(machine, config, idle)
     init = new_kernel_task(machine, 1, b"init", idle)
     init.files = FilesStruct()

@@ -56,4 +56,11 @@ def default_sysctls(ram_pages: int) -> dict[str, int | str]:
         "fs.suid_dumpable": 0,
         "fs.epoll.max_user_watches": 200000,
         "fs.mqueue.queues_max": 256,
+        "net.core.somaxconn": 4096,
+        "net.core.wmem_default": 212992,
+        "net.core.rmem_default": 212992,
+        "net.core.wmem_max": 4194304,
+        "net.core.rmem_max": 4194304,
+        "net.core.optmem_max": 131072,
+        "net.unix.max_dgram_qlen": 10,
     }

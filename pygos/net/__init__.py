@@ -8,6 +8,7 @@ sockopt.py   options of SOL_SOCKET
 scm.py       control messages: descriptors, credentials
 message.py   struct msghdr coming in and going out
 netns.py     struct net: what a network namespace owns; the registry of protocol families
+proc.py      /proc/net
 unix/        AF_UNIX
 
 Who may call: init and drivers. The VFS below reaches sockets only through the operations of

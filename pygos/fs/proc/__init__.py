@@ -15,6 +15,7 @@ process.py        cmdline, environ, comm, io, oom_score_adj and such
 task_mmu.py       maps, smaps, mem
 fd.py             fd, fdinfo
 namespaces.py     ns
+net.py            net
 ================  =========================================================
 """
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_path
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
-from pygos.fs.proc import array, fd, namespaces, process, task_mmu
+from pygos.fs.proc import array, fd, namespaces, net, process, task_mmu
 from pygos.fs.proc.access import alive, dump_owner, living, require_access
 from pygos.fs.proc.root import parse_pid, pid_ino
 from pygos.fs.synthetic import (
@@ -281,7 +281,7 @@ _FD_FOPS: Final = FdDirFileOperations()
 _THREAD_BASE: Final = 0x100
 
 _FIRST: Final[tuple[Node, ...]] = (
-    FdDir("fd", 0o500), FdDir("fdinfo", 0o555), namespaces.NS_NODE,
+    FdDir("fd", 0o500), FdDir("fdinfo", 0o555), namespaces.NS_NODE, net.NET_DIR,
 )  # fmt: skip
 _BEFORE: Final[tuple[Node, ...]] = (
     process.environ, process.auxv, array.status, process.personality, array.limits,

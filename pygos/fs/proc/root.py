@@ -83,8 +83,13 @@ def _mounts(task: Task, target: object) -> bytes:
     return b"self/mounts"
 
 
+def _net(task: Task, target: object) -> bytes:
+    return b"self/net"
+
+
 _LINKS: Final = (Link("self", _self), Link("thread-self", _thread_self))
 _MOUNTS: Final = Link("mounts", _mounts)
+_NET: Final = Link("net", _net)
 
 
 def static_nodes() -> dict[bytes, Node]:
@@ -92,7 +97,7 @@ def static_nodes() -> dict[bytes, Node]:
     from pygos.fs.proc.sysctl import SYSCTL_ROOT
     from pygos.fs.proc.system import SYSTEM_NODES
 
-    nodes: list[Node] = [*SYSTEM_NODES, _MOUNTS, SYSCTL_ROOT]
+    nodes: list[Node] = [*SYSTEM_NODES, _MOUNTS, _NET, SYSCTL_ROOT]
     return {node.name: node for node in nodes}
 
 

@@ -51,6 +51,10 @@ _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
     "fs.protected_symlinks": (0, 1), "fs.protected_hardlinks": (0, 1),
     "fs.protected_fifos": (0, 2), "fs.protected_regular": (0, 2), "fs.suid_dumpable": (0, 2),
     "fs.epoll.max_user_watches": (0, _LONG_MAX), "fs.mqueue.queues_max": (0, _INT_MAX),
+    "net.core.somaxconn": (0, _INT_MAX), "net.core.wmem_default": (4608, _INT_MAX),
+    "net.core.rmem_default": (2304, _INT_MAX), "net.core.wmem_max": (4608, _INT_MAX),
+    "net.core.rmem_max": (2304, _INT_MAX), "net.core.optmem_max": (0, _INT_MAX),
+    "net.unix.max_dgram_qlen": (0, _INT_MAX),
 }  # fmt: skip
 #: The capability counts, not who may open the file.
 _PRIVILEGED: Final = frozenset(("kernel.hostname", "kernel.domainname", "kernel.ns_last_pid"))
