@@ -45,7 +45,7 @@ KERNEL_HEADERS = words(
     linux/nsfs.h linux/userfaultfd.h linux/aio_abi.h linux/kd.h linux/vt.h linux/sockios.h
     asm/sockios.h linux/ptrace.h asm/ptrace-abi.h linux/ipc.h linux/sem.h linux/msg.h linux/shm.h
     asm/ipcbuf.h asm/sembuf.h asm/msgbuf.h asm/shmbuf.h linux/mqueue.h linux/quota.h
-    linux/landlock.h linux/keyctl.h linux/fanotify.h linux/uio.h asm/posix_types.h
+    linux/landlock.h linux/keyctl.h linux/fanotify.h linux/uio.h asm/posix_types.h linux/un.h
 """
 )
 
