@@ -156,9 +156,9 @@ class Sock:
         if self.wq.waiters:
             self.wq.wake_all(READABLE)
 
-    def state_change(self) -> None:
-        """Connected, shut down, hung up: everybody looks."""
-        self.wq.wake_all()
+    def state_change(self, key: int = 0) -> None:
+        """Connected, shut down, hung up: everybody looks. `key` is for SIGIO."""
+        self.wq.wake_all(key)
         self.wr_wait.wake_all()
 
     def writable(self) -> bool:

@@ -149,6 +149,7 @@ class SocketFileOperations(FileOperations):
     """socket_file_ops."""
 
     __slots__ = ()
+    supports_fasync = True
 
     def open(self, task: Task, inode: Inode, file: File) -> None:
         from pygos.include.errno import ENXIO

@@ -20,6 +20,7 @@ from pygos.include.uapi.poll import (
     POLLERR,
     POLLHUP,
     POLLIN,
+    POLLPRI,
     POLLRDHUP,
     POLLRDNORM,
 )
@@ -92,11 +93,16 @@ class UnixOps(ProtoOps):
                 other.shutdown |= SEND_SHUTDOWN
             if mode & SEND_SHUTDOWN:
                 other.shutdown |= RCV_SHUTDOWN
-            other.state_change()
+            if other.shutdown == SHUTDOWN_MASK:
+                other.state_change(POLLHUP)
+            else:
+                other.state_change(POLLIN | POLLHUP if mode & SEND_SHUTDOWN else 0)
 
     def poll(self, task: Task, file: File, socket: Socket) -> int:
         sk = unix_sk(socket)
         mask = poll_common(sk)
+        if sk.oob is not None:
+            mask |= POLLPRI
         if sk.state == TCP_CLOSE:
             mask |= POLLHUP
         if sk.state != TCP_LISTEN and sk.wmem << 2 <= sk.sndbuf:
@@ -110,7 +116,9 @@ class UnixOps(ProtoOps):
         elif cmd == SIOCOUTQ:
             value = sk.wmem
         elif cmd == SIOCATMARK:
-            value = int(bool(sk.queue) and sk.oob is sk.queue[0])
+            from pygos.net.unix.oob import at_mark
+
+            value = int(at_mark(sk))
         elif cmd == SIOCUNIXFILE:
             return _open_file(task, sk)
         else:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from pygos.fs.inode import iput
 from pygos.include.errno import ECONNRESET
 from pygos.include.linux.wait import WaitQueue
-from pygos.include.uapi.socket import AF_UNIX, SOCK_DGRAM
+from pygos.include.uapi.poll import POLLHUP
+from pygos.include.uapi.socket import AF_UNIX, SOCK_DGRAM, SOCK_STREAM
 from pygos.net.netns import net_of
 from pygos.net.sock import SHUTDOWN_MASK, TCP_CLOSE, TCP_LISTEN, WRITABLE, Sock
 
@@ -180,15 +181,21 @@ class UnixSock(Sock):
         else:
             self.unet.abstract.pop((self.type, addr.name), None)
 
+    def _unread(self) -> bool:
+        """Is data lost at a close? A mark that was read past isn't data (oob.py)."""
+        if self.type == SOCK_STREAM:
+            return any(skb.off < len(skb.data) for skb in self.queue)
+        return bool(self.queue)
+
     def _leave_peer(self, embryo: bool) -> None:
         peer, self.peer = self.peer, None
         if peer is None:
             return
         if self.type != SOCK_DGRAM:
             peer.shutdown = SHUTDOWN_MASK
-            if self.queue or embryo:
+            if embryo or self._unread():
                 peer.err = ECONNRESET
-            peer.state_change()
+            peer.state_change(POLLHUP)
         peer.peer_wait.remove(self)
 
 

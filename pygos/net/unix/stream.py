@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pygos.fs.file_table import fget
 from pygos.include.errno import (
     EAGAIN,
     ECONNREFUSED,
@@ -48,6 +49,7 @@ from pygos.net.sock import (
 )
 from pygos.net.unix import names
 from pygos.net.unix.garbage import attach_files, check_inflight
+from pygos.net.unix.oob import deliver_oob, next_skb, take_urgent, urgent
 from pygos.net.unix.ops import UnixOps, unix_sk
 from pygos.net.unix.sock import Skb, UnixSock, detach_files, kfree_skb
 
@@ -157,19 +159,18 @@ class UnixStreamOps(UnixConnOps):
         sk = unix_sk(socket)
         state = sock_state(task, sk)
         done = 0
+        empty = not buf.length
         if state is not None:
             done = state.done
             buf.advance(done)
         scm = None
-        if msg is not None:
-            if msg.control and not done:
-                scm = scm_send(task, msg)
-            if msg.name is not None:
-                _give_up(scm)
-                raise EISCONN if sk.state == TCP_ESTABLISHED else EOPNOTSUPP
+        if msg is not None and msg.control and not done:
+            scm = scm_send(task, msg)
         try:
-            if flags & MSG_OOB:
+            if flags & MSG_OOB and empty:
                 raise EOPNOTSUPP
+            if msg is not None and msg.name is not None:
+                raise EISCONN if sk.state == TCP_ESTABLISHED else EOPNOTSUPP
             if sk.peer is None:
                 raise ENOTCONN
             return _send(task, sk, sk.peer, buf, flags, done, scm, state)
@@ -189,9 +190,8 @@ class UnixStreamOps(UnixConnOps):
         if sk.state != TCP_ESTABLISHED:
             raise EINVAL
         if flags & MSG_OOB:
-            raise EOPNOTSUPP
-        get = _Receive(task, sk, buf, flags, msg)
-        return get.run()
+            return _recv_urgent(task, sk, buf, flags, msg)
+        return _Receive(task, sk, buf, flags, msg).run()
 
 
 def _give_up(scm: ScmCookie | None) -> None:
@@ -222,6 +222,7 @@ def _send(
         creds = own_creds(task)
     left = buf.length
     chunk = min(_CHUNK, (sk.sndbuf >> 1) - 64)
+    last = 1 if flags & MSG_OOB else 0  # goes out of band
     try:
         while left:
             if sk.wmem >= sk.sndbuf or sk.err is not None or sk.shutdown & SEND_SHUTDOWN:
@@ -231,7 +232,7 @@ def _send(
                     if done and not sock_may_wait(task, wait):
                         return done
                     sock_wait(task, sk.wr_wait, wait, "sock_alloc_send_pskb")
-            size = left if left < chunk else chunk
+            size = min(left - last or 1, chunk)
             data = buf.take(size)
             if len(data) < size:
                 raise EFAULT
@@ -244,15 +245,36 @@ def _send(
                 files, scm.fp = scm.fp, None
                 attach_files(task, skb, files)
             sk.wmem += skb.truesize
-            other.queue.append(skb)
-            if other.wq.waiters:
-                other.data_ready()
+            if last and left == 1:
+                deliver_oob(task, other, skb)
+            else:
+                other.queue.append(skb)
+                if other.wq.waiters:
+                    other.data_ready()
             done += size
             left -= size
     except Errno:
         if not done:
             raise
     return done
+
+
+def _recv_urgent(
+    task: Task, sk: UnixSock, buf: IoBuffer, flags: int, msg: Message | None
+) -> int:
+    """recv(MSG_OOB). EINVAL if there is no byte out of band, or it is in line."""
+    skb = urgent(sk)
+    if skb is None:
+        raise EINVAL
+    if not buf.put(skb.data):
+        if not flags & MSG_PEEK:
+            take_urgent(sk, skb)
+        raise EFAULT
+    if not flags & MSG_PEEK:
+        take_urgent(sk, skb)
+    if msg is not None:
+        msg.flags |= MSG_OOB
+    return 1
 
 
 class _Receive:
@@ -362,11 +384,15 @@ class _Receive:
         sk = self.sk
         queue = sk.queue
         while True:
-            if not queue:
+            skb = queue[0] if queue else None
+            if skb is not None and (skb is sk.oob or skb.off >= len(skb.data)):
+                skb, _ = next_skb(sk, self.flags, self.done, 0)
+                if skb is None and self.done:
+                    return
+            if skb is None:
                 if not self._wait():
                     return
                 continue
-            skb = queue[0]
             if not self._accepts(skb):
                 return
             self._note_name(skb)
@@ -378,8 +404,6 @@ class _Receive:
                 self.files = detach_files(skb)
             if skb.off < len(skb.data):
                 return
-            if sk.oob is skb:
-                sk.oob = None
             queue.popleft()
             kfree_skb(skb)
             if self.files or not self.left:
@@ -388,30 +412,29 @@ class _Receive:
     def _peek(self) -> None:
         sk = self.sk
         skip = max(sk.peek_off, 0)
+        place = 0
+        found = False
         while True:
-            found = False
-            for skb in sk.queue:
-                size = len(skb.data) - skb.off
-                if skip >= size and skip:
-                    skip -= size
-                    continue
-                found = True
-                if not self._accepts(skb):
+            skb, place = next_skb(sk, self.flags, self.done, place)
+            if skb is None:
+                if found or not self._wait():
                     return
-                self._note_name(skb)
-                moved = self._put(skb, skb.off + skip)
-                skip = 0
-                if sk.peek_off >= 0:
-                    sk.peek_off += moved
-                if skb.fp is not None:
-                    self.files = [_get(file) for file in skb.fp]
-                    return
-                if not self.left:
-                    return
-            if found or not self._wait():
+                continue
+            size = len(skb.data) - skb.off
+            place += 1
+            if skip and skip >= size:
+                skip -= size
+                continue
+            found = True
+            if not self._accepts(skb):
                 return
-
-
-def _get(file: File) -> File:
-    file.f_count += 1
-    return file
+            self._note_name(skb)
+            moved = self._put(skb, skb.off + skip)
+            skip = 0
+            if sk.peek_off >= 0:
+                sk.peek_off += moved
+            if skb.fp is not None:
+                self.files = [fget(file) for file in skb.fp]
+                return
+            if not self.left:
+                return
