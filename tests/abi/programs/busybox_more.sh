@@ -19,6 +19,6 @@ b unix2dos <n | b md5sum; b run-parts --test .; b mkdir parts; printf '#!/bin/sh
 b ionice -c 3 true; echo $?; b taskset 1 true; echo $?; b setpriv --nnp true; echo $?; b renice -n 1 -p $$ >/dev/null; echo $?
 b sleep 5 & pid=$!; b kill -0 $pid; echo $?; b kill $pid; wait $pid 2>/dev/null; echo $?; b killall nosuchprogram 2>/dev/null; echo $?; b pidof nosuchprogram; echo $?
 b start-stop-daemon -S -x /bin/busybox -- true; echo $?; b sysctl -n kernel.ostype; b top -b -n 1 | b head -1 | b cut -c1-4
-b crontab -l 2>/dev/null; b dmesg >/dev/null; echo $?; b who; b nuke parts; b ls; b svok . 2>/dev/null; echo $?; b rpm2cpio n 2>/dev/null; echo $?
+b crontab -l 2>/dev/null; b who; b nuke parts; b ls; b svok . 2>/dev/null; echo $?; b rpm2cpio n 2>/dev/null; echo $?
 b dpkg-deb -h 2>&1 | b head -1 | b cut -c1-7; b tc -h 2>/dev/null; b ipcalc -b 10.0.0.1/24; b microcom 2>/dev/null; echo $?
 b mkdosfs 2>/dev/null; echo $?; b truncate -s 1M img; b mke2fs -F img >/dev/null 2>&1; echo $?; b mkswap img >/dev/null 2>&1; echo $?; b rm img

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* abi-as: root */
 /* Signals: flags of dispositions, queues and their order, masks, stacks, waiting for them. */
 #include "check.h"
 #include <ucontext.h>
