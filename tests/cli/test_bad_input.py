@@ -111,3 +111,15 @@ def test_version_says_which_linux_it_is() -> None:
     result = pygos("version")
     assert result.returncode == 0
     assert result.stdout.startswith("pygos 0.1.0 (Linux 6.16.0-pygos, cpython 3.")
+
+
+def test_the_package_itself_can_be_run() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "pygos", "run"],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (125, "")
+    assert result.stderr.startswith("pygos: ")
