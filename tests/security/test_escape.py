@@ -41,9 +41,7 @@ int main(int argc, char **argv)
 """
 
 
-def test_t_esc_02_host_processes_are_not_there(
-    machine: pygos.Machine, compile_c: Compiler
-) -> None:
+def test_t_esc_02_host_processes_are_not_there(machine: pygos.Machine, compile_c: Compiler) -> None:
     """A process of the host with a known text in its memory can't be seen by any call."""
     victim = subprocess.Popen(["sleep", "600"])
     try:

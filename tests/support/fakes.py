@@ -107,8 +107,13 @@ class FakeSpace:
         assert va & 0xFFF == 0
         assert pages > 0
         self.ops.append(("unmap", va, pages))
-        for i in range(pages):
-            self.host.pop((va >> 12) + i, None)
+        first = va >> 12
+        if pages > len(self.host):
+            for vpn in [vpn for vpn in self.host if first <= vpn < first + pages]:
+                del self.host[vpn]
+        else:
+            for vpn in range(first, first + pages):
+                self.host.pop(vpn, None)
 
     def protect(self, va: int, pages: int, prot: Prot) -> None:
         assert va & 0xFFF == 0
