@@ -12,16 +12,29 @@ _BOOTTIME = time.CLOCK_BOOTTIME
 class HostClock:
     """Implements ``Clock``. ns."""
 
-    __slots__ = ("monotonic", "offset")
+    __slots__ = ("anchor", "monotonic", "offset", "rate")
 
     def __init__(self) -> None:
         #: The host's CLOCK_MONOTONIC, which the platform's deadlines are in, too.
         self.monotonic = monotonic_ns
         self.offset = 0
+        #: ns that the machine's wall clock gains a second, and since when.
+        self.rate = 0
+        self.anchor = 0
 
     def realtime(self) -> int:
         """The machine's CLOCK_REALTIME."""
-        return time.time_ns() + self.offset
+        now = time.time_ns() + self.offset
+        if self.rate:
+            now += (monotonic_ns() - self.anchor) * self.rate // 1_000_000_000
+        return now
+
+    def slew(self, ppb: int) -> None:
+        """From now on the wall clock gains `ppb` ns a second; what it has gained stays."""
+        if self.rate:
+            self.offset += (monotonic_ns() - self.anchor) * self.rate // 1_000_000_000
+        self.anchor = monotonic_ns()
+        self.rate = ppb
 
     def boottime(self) -> int:
         """CLOCK_BOOTTIME."""
@@ -30,3 +43,4 @@ class HostClock:
     def set_realtime(self, ns: int) -> None:
         """clock_settime(2) for this machine alone."""
         self.offset = ns - time.time_ns()
+        self.anchor = monotonic_ns()

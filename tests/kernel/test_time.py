@@ -494,20 +494,3 @@ def test_timers_end_with_their_process(world: World) -> None:
     world.call(task, "exit_group", 0)
     assert world.machine.timers.next_deadline() is None
     assert world.machine.misc["sigpending"] == {}
-
-
-# -- adjtimex
-
-
-def test_adjtimex_reads_but_does_not_tune(world: World) -> None:
-    root, user = world.process(), world.process(uid=1000)
-    for task in (root, user):
-        addr = world.put(task, bytes(208))
-        assert world.call(task, "adjtimex", addr) == 5
-        sec, nsec = unpack("<qq", world.get(task, addr + 72, 16))
-        assert sec * SEC + nsec == world.clock.realtime()
-    addr = world.put(user, pack("<I204x", 2))
-    assert world.call(user, "adjtimex", addr) == -EPERM
-    addr = world.put(root, pack("<I204x", 2))
-    assert world.call(root, "clock_adjtime", REALTIME, addr) == -EOPNOTSUPP
-    assert world.call(root, "clock_adjtime", MONOTONIC, addr) == -EOPNOTSUPP

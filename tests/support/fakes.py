@@ -160,6 +160,8 @@ class FakeClock:
 
     def set_realtime(self, ns: int) -> None: ...
 
+    def slew(self, ppb: int) -> None: ...
+
 
 class FakeEntropy:
     def bytes(self, count: int) -> bytes:

@@ -68,6 +68,8 @@ class ManualClock:
     def __init__(self) -> None:
         self.mono = 1_000 * SEC
         self.offset = 1_700_000_000 * SEC
+        self.rate = 0
+        self.anchor = 0
 
     def monotonic(self) -> int:
         return self.mono
@@ -76,10 +78,16 @@ class ManualClock:
         return self.mono
 
     def realtime(self) -> int:
-        return self.mono + self.offset
+        return self.mono + self.offset + (self.mono - self.anchor) * self.rate // SEC
 
     def set_realtime(self, ns: int) -> None:
         self.offset = ns - self.mono
+        self.anchor = self.mono
+
+    def slew(self, ppb: int) -> None:
+        self.offset = self.realtime() - self.mono
+        self.anchor = self.mono
+        self.rate = ppb
 
 
 class TestCpu(FakeCpu):

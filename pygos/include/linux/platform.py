@@ -192,6 +192,9 @@ class Clock(Protocol):
     def set_realtime(self, ns: int) -> None:
         """Shift the machine's own CLOCK_REALTIME; the host's is never touched."""
 
+    def slew(self, ppb: int) -> None:
+        """From now on CLOCK_REALTIME gains `ppb` ns a second on the host's."""
+
 
 class Entropy(Protocol):
     """The only source of randomness."""

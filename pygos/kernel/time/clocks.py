@@ -22,7 +22,7 @@ from pygos.include.uapi.time import (
     Timezone,
 )
 from pygos.kernel.time.cputime import CPUCLOCK_SCHED, group_clock, thread_clock
-from pygos.kernel.time.timekeeping import do_settimeofday
+from pygos.kernel.time.timekeeping import do_settimeofday, tai_offset
 from pygos.kernel.time.timespec import timespec_ns, timeval_ns, to_timespec, to_timeval
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _PERTHREAD: Final = 4
 _WHICH: Final = 3
 _CLOCKFD: Final = 3
 _SEC: Final = 1_000_000_000
-_WALL: Final = (CLOCK_REALTIME, CLOCK_TAI)
 _MONOTONIC: Final = (CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW)
 
 
@@ -77,7 +76,7 @@ def cpu_clock_read(task: Task, clockid: int) -> int:
 def clock_read(task: Task, clockid: int) -> int:
     """ns of any clock. EINVAL for one that isn't there (alarm clocks: there is no RTC)."""
     clock = task.machine.clock
-    if clockid in _WALL:
+    if clockid == CLOCK_REALTIME:
         return clock.realtime()
     if clockid in _MONOTONIC:
         return clock.monotonic()
@@ -87,6 +86,8 @@ def clock_read(task: Task, clockid: int) -> int:
         return clock.realtime() // TICK_NSEC * TICK_NSEC
     if clockid == CLOCK_MONOTONIC_COARSE:
         return clock.monotonic() // TICK_NSEC * TICK_NSEC
+    if clockid == CLOCK_TAI:
+        return clock.realtime() + tai_offset(task.machine) * _SEC
     return cpu_clock_read(task, clockid)
 
 

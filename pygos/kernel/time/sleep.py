@@ -24,7 +24,7 @@ from pygos.include.uapi.time import (
 )
 from pygos.kernel.time.clocks import clock_read, cpu_clock_target
 from pygos.kernel.time.cputime import cpu_timers
-from pygos.kernel.time.timekeeping import clock_was_set_queue, realtime_deadline
+from pygos.kernel.time.timekeeping import clock_was_set_queue
 from pygos.kernel.time.timespec import KTIME_MAX, timespec_ns, to_timespec
 
 if TYPE_CHECKING:
@@ -141,9 +141,8 @@ def _sleep_on(task: Task, clockid: int, state: Sleep) -> NoReturn:
             thread = target if per_thread else None
             state.timer = timers.add(thread, which, state.deadline, state)
         wait_on(task, state.queue, why="clock_nanosleep")
-    if clockid in _WALL:
-        deadline = realtime_deadline(machine, state.deadline)
-        wait_on(task, clock_was_set_queue(machine), deadline=deadline, why="hrtimer_nanosleep")
     rest = state.deadline - clock_read(task, clockid)
     deadline = machine.clock.monotonic() + rest
+    if clockid in _WALL:
+        wait_on(task, clock_was_set_queue(machine), deadline=deadline, why="hrtimer_nanosleep")
     wait_on(task, deadline=deadline, why="hrtimer_nanosleep")

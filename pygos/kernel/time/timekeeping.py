@@ -9,15 +9,8 @@ from pygos.include.errno import EINVAL, EOPNOTSUPP, EPERM
 from pygos.include.linux.syscalls import Int, UserAddr, syscall
 from pygos.include.linux.wait import WaitQueue
 from pygos.include.uapi.capability import CAP_SYS_TIME
-from pygos.include.uapi.time import CLOCK_REALTIME, NSEC_PER_SEC, Timeval
-from pygos.include.uapi.timex import (
-    ADJ_OFFSET_SINGLESHOT,
-    ADJ_OFFSET_SS_READ,
-    STA_NANO,
-    STA_UNSYNC,
-    TIME_ERROR,
-    Timex,
-)
+from pygos.include.uapi.time import CLOCK_REALTIME, NSEC_PER_SEC
+from pygos.include.uapi.timex import ADJ_NANO, ADJ_SETOFFSET, Timex
 
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
@@ -26,10 +19,6 @@ if TYPE_CHECKING:
 _QUEUE: Final = "clock_was_set"
 #: Set the clock at most to this: 30 years of uptime must still be countable (settimeofday).
 SETTOD_SEC_MAX: Final = ((1 << 63) - 1) // NSEC_PER_SEC - 30 * 365 * 24 * 3600
-_ADJ_ADJTIME: Final = 0x8000
-_MAX_TICKADJ_TICK: Final = 10_000
-_MAXFREQ_SCALED: Final = 500 << 16
-_MAX_ERROR: Final = 16_000_000
 
 
 def clock_was_set_queue(machine: Machine) -> WaitQueue:
@@ -54,32 +43,27 @@ def realtime_deadline(machine: Machine, when: int) -> int:
     return machine.clock.monotonic() + when - machine.clock.realtime()
 
 
+def tai_offset(machine: Machine) -> int:
+    """Seconds by which CLOCK_TAI is ahead of CLOCK_REALTIME, as adjtimex(2) has set it."""
+    ntp = machine.misc.get("ntp")
+    return 0 if ntp is None else int(ntp.tai)
+
+
 def do_adjtimex(task: Task, tx: Timex) -> int:
-    """Read the clock's parameters; EPERM for changing them without CAP_SYS_TIME."""
-    modes = tx.modes
-    if modes & _ADJ_ADJTIME and not modes & ADJ_OFFSET_SINGLESHOT & ~_ADJ_ADJTIME:
-        raise EINVAL
-    if modes and modes != ADJ_OFFSET_SS_READ:
-        if not task.cred.capable(CAP_SYS_TIME):
-            raise EPERM
-        raise EOPNOTSUPP
-    now = task.machine.clock.realtime()
-    tx.offset = tx.freq = 0
-    tx.maxerror = tx.esterror = _MAX_ERROR
-    tx.status = STA_UNSYNC | STA_NANO
-    tx.constant = 2
-    tx.precision = 1
-    tx.tolerance = _MAXFREQ_SCALED
-    tx.time = Timeval(now // NSEC_PER_SEC, now % NSEC_PER_SEC)
-    tx.tick = _MAX_TICKADJ_TICK
-    tx.ppsfreq = tx.jitter = tx.shift = tx.stabil = 0
-    tx.jitcnt = tx.calcnt = tx.errcnt = tx.stbcnt = tx.tai = 0
-    return TIME_ERROR
+    """adjtimex(2) on a copy of the struct. EINVAL, EPERM."""
+    from pygos.kernel.time.ntp import adjust, check_timex
+
+    check_timex(task, tx)
+    if tx.modes & ADJ_SETOFFSET:
+        unit = 1 if tx.modes & ADJ_NANO else 1000
+        step = tx.time.tv_sec * NSEC_PER_SEC + tx.time.tv_usec * unit
+        do_settimeofday(task, task.machine.clock.realtime() + step)
+    return adjust(task, tx)
 
 
-@syscall(partial="the clock's rate can't be changed (EOPNOTSUPP); reading is complete")
+@syscall(partial="only CLOCK_REALTIME is slewed; the monotonic clocks keep the host's rate")
 def adjtimex(task: Task, buf: UserAddr) -> int:
-    """Read or tune the wall clock. adjtimex(2). Always TIME_ERROR: not synchronised."""
+    """Read or tune the wall clock. adjtimex(2). Returns TIME_*; EFAULT, EINVAL, EPERM."""
     assert task.mm is not None
     tx = Timex.from_bytes(task.mm.read(buf, Timex.SIZE))
     state = do_adjtimex(task, tx)
