@@ -21,7 +21,7 @@ import re
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,12 +32,12 @@ PYTHON = "/usr/bin/python3.11"
 QUICK = (
     "test_fcntl test_fork1 test_grp test_ioctl test_mmap test_openpty test_pipes test_popen "
     "test_posix test_pty test_pwd test_resource test_sched test_select test_thread test_wait3"
-).split()
+)
 LONG = (
     "test_os test_subprocess test_signal test_threading test_epoll test_poll test_time "
     "test_wait4 test_multiprocessing_fork test_multiprocessing_spawn test_concurrent_futures "
     "test_asyncio test_faulthandler test_queue"
-).split()
+)
 #: Further yardsticks: files, databases, the interpreter's command line, threads' modules.
 MORE = (
     "test_shutil test_tempfile test_posixpath test_glob test_pathlib test_tarfile test_zipfile "
@@ -49,7 +49,7 @@ MORE = (
     "test_platform test_sys test_sysconfig test_venv test_zipapp test_gzip test_bz2 test_lzma "
     "test_crypt test_curses test_kqueue test_memoryio test_dbm_dumb test_import test_importlib "
     "test_interpreters test_repl test_script_helper test_pkgutil test_runpy test_syslog test_uuid"
-).split()
+)
 GROUPS = {"@quick": QUICK, "@long": LONG, "@more": MORE}
 RESOURCES = "cpu,subprocess,curses"
 MARK = "===== report ====="
@@ -125,8 +125,8 @@ def parse(output: str) -> Report:
     log, _, xml = output.rpartition(MARK)
     report = Report(output=log or output)
     try:
-        root = ElementTree.fromstring(xml[: xml.rindex(_END) + len(_END)].strip())
-    except (ElementTree.ParseError, ValueError):
+        root = ET.fromstring(xml[: xml.rindex(_END) + len(_END)].strip())
+    except (ET.ParseError, ValueError):
         parse_verbose(report)
         return report
     for case in root.iter("testcase"):
@@ -148,7 +148,7 @@ _WORSE = ("skipped", "passed", "expected failure", "unexpected success", "failed
           "unfinished")  # fmt: skip
 
 
-def _outcome_of(case: ElementTree.Element) -> str:
+def _outcome_of(case: ET.Element) -> str:
     for child in case:
         if child.tag in ("failure", "error"):
             return "failed" if child.tag == "failure" else "error"
@@ -265,7 +265,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run, compare, print; 1 if a difference is not explained."""
     args = parse_args(argv)
-    modules = [name for word in args.modules for name in GROUPS.get(word, [word])]
+    modules = [name for word in args.modules for name in GROUPS.get(word, word).split()]
     known = exceptions()
     used: dict[str, int] = {}
     unexplained = 0
