@@ -37,6 +37,7 @@ from pygos.include.linux.sched import PidTable, SigInfo, Task, TaskState
 from pygos.include.linux.timer import TimerQueue
 from pygos.include.uapi.version import UTS_RELEASE
 from pygos.init.calls import build_table
+from pygos.kernel.entry_work import SYSCALL_WORK_TRACE, set_syscall_work
 from pygos.kernel.exit import do_exit, release_task
 from pygos.kernel.fork import (
     CloneArgs,
@@ -258,6 +259,7 @@ def _spawn(machine: Machine, cwd: bytes) -> Task:
             from pygos.kernel.trace import Strace
 
             task.trace = Strace(machine.config.strace)
+            set_syscall_work(task, SYSCALL_WORK_TRACE)
         open_std_files(task)
     except BaseException:
         do_exit(task, 0)

@@ -18,6 +18,13 @@ from pygos.include.errno import Errno, Restart
 from pygos.include.linux.platform import Access, Trap, TrapKind
 from pygos.include.linux.sched import SigInfo, TaskState
 from pygos.include.linux.wait import WouldSleep
+from pygos.kernel.entry_work import (
+    RolledBack,
+    SkipCall,
+    StoppedInCall,
+    syscall_enter,
+    syscall_exit,
+)
 from pygos.kernel.oops import oops
 from pygos.kernel.signal import do_signal, force_sig_info
 from pygos.mm.fault import BusFault, SegvFault, handle_fault
@@ -55,8 +62,8 @@ def do_syscall(task: Task, regs: memoryview) -> bool:
     nr = task.syscall_nr
     table = task.machine.syscalls
     try:
-        if task.trace is not None and not task.in_syscall:
-            task.trace.enter(task)
+        if task.syscall_work and (not task.in_syscall or task.entry_stage):
+            nr = syscall_enter(task)
         ret = table[nr if nr < len(table) else -1](task, regs)
         result = ret & _M64 if ret is not None else 0
     except WouldSleep:
@@ -67,6 +74,14 @@ def do_syscall(task: Task, regs: memoryview) -> bool:
         result = -restart.errno & _M64
     except Errno as error:
         result = -error.errno & _M64
+    except StoppedInCall:
+        return stopped_in_call(task)
+    except SkipCall:
+        result = task.regs[RAX]
+    except RolledBack:
+        task.in_syscall = False
+        task.regs[ORIG_RAX] = _M64
+        return exit_to_user(task, None)
     except Exception as error:
         oops(task, error)
         return exit_to_user(task, None)
@@ -77,8 +92,8 @@ def do_syscall(task: Task, regs: memoryview) -> bool:
         task.restart = None
     regs[RAX] = result
     regs[ORIG_RAX] = _M64
-    if task.trace is not None:
-        task.trace.leave(task, result)
+    if task.syscall_work and not syscall_exit(task, restart):
+        return False
     if task.notify or restart is not None:
         return exit_to_user(task, restart)
     return task.state is _RUNNING
@@ -94,6 +109,12 @@ def go_to_sleep(task: Task) -> None:
     deadline = task.wait_deadline
     if deadline is not None:
         task.wait_timer = task.machine.timers.add(deadline, task)
+
+
+def stopped_in_call(task: Task) -> bool:
+    """The tracer holds the task in the middle of a call, or it is dead or about to die."""
+    task.in_syscall = task.state is TaskState.TRACED and task.exiting is None
+    return False
 
 
 def continue_syscall(task: Task) -> bool:

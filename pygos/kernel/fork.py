@@ -33,6 +33,7 @@ from pygos.include.linux.wait import WaitQueue, wait_killable
 from pygos.include.uapi import sched as uapi
 from pygos.include.uapi.capability import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN
 from pygos.include.uapi.pidfd import PIDFD_THREAD
+from pygos.kernel.entry_work import SYSCALL_WORK_INHERITED
 from pygos.kernel.pid import alloc_pid, attach_pid, pid_is_free
 from pygos.kernel.schedcalls import sched_fork
 from pygos.kernel.unshare import check_namespaces, copy_namespaces
@@ -277,6 +278,7 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.seccomp = task.seccomp
     child.security = task.security
     child.trace = task.trace
+    child.syscall_work = task.syscall_work & SYSCALL_WORK_INHERITED
     child.timer_slack = child.default_timer_slack = task.timer_slack
     child.nice = task.nice
     child.policy = task.policy

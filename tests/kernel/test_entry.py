@@ -23,6 +23,7 @@ from pygos.include.linux.syscalls import Int, Long, UserOut, syscall
 from pygos.include.linux.timer import TimerQueue
 from pygos.include.linux.wait import WaitQueue, wait_killable, wait_on
 from pygos.kernel.entry import continue_syscall, do_syscall, handle_trap
+from pygos.kernel.entry_work import SYSCALL_WORK_TRACE
 from pygos.kernel.signal import send_sig_info
 from tests.kernel.guest import M64, Guest
 from tests.support.fakes import FakeSched
@@ -403,6 +404,7 @@ class Recorder:
 
 def test_a_sleeping_call_is_traced_once(guest: EntryGuest, box: Box) -> None:
     guest.task.trace = recorder = Recorder()
+    guest.task.syscall_work = SYSCALL_WORK_TRACE
     guest.make(take, 1, 77)
     box.queue.wake_all()
     continue_syscall(guest.task)
@@ -414,6 +416,7 @@ def test_a_sleeping_call_is_traced_once(guest: EntryGuest, box: Box) -> None:
 
 def test_errors_are_traced_as_the_program_sees_them(guest: EntryGuest) -> None:
     guest.task.trace = recorder = Recorder()
+    guest.task.syscall_work = SYSCALL_WORK_TRACE
     guest.install(NR, fails)
     do_syscall(guest.task, guest.set_call(NR))
     assert recorder.events == [("enter", NR), ("leave", -11 & M64)]

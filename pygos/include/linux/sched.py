@@ -241,8 +241,10 @@ class Task:
         "cred",
         "default_timer_slack",
         "dumpable",
+        "entry_stage",
         "exit_code",
         "exit_signal",
+        "exiting",
         "files",
         "forced_sigmask_restore",
         "fs",
@@ -301,6 +303,9 @@ class Task:
         "stime",
         "syscall_args",
         "syscall_nr",
+        "syscall_work",
+        "sysvsem",
+        "sysvshm",
         "tgid",
         "timer_slack",
         "trace",
@@ -408,8 +413,14 @@ class Task:
         # -- the rest
         self.syscall_nr = -1
         self.syscall_args: tuple[int, ...] = ()
-        #: Called at entry and exit of each call if set (strace, kernel/trace.py).
+        #: Who wants to see the task's calls: SYSCALL_WORK_* of kernel/entry_work.py; and where
+        #: the entry of one goes on that has slept or stopped, 0: past it.
+        self.syscall_work = 0
+        self.entry_stage = 0
+        #: Called at entry and exit of each call (SYSCALL_WORK_TRACE) and for signals: strace.
         self.trace: Any = None
+        #: The wait status with which the task goes on to exit after PTRACE_EVENT_EXIT.
+        self.exiting: int | None = None
         self.ptrace = 0
         self.ptracer: Task | None = None
         self.ptraced: dict[Task, None] = {}
