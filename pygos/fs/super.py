@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import SigInfo, Task
     from pygos.kernel.pid import PidRef
+    from pygos.kernel.seccomp import SeccompFilter
 
 
 def register_filesystem(machine: Machine, fstype: FileSystemType) -> None:
@@ -76,6 +77,11 @@ class VfsHooks:
         from pygos.fs.pidfs import pidfd_pid
 
         return pidfd_pid(task, fd), get_file(task, fd).f_flags
+
+    def seccomp_listener(self, task: Task, filter: SeccompFilter) -> int:
+        from pygos.fs.seccomp import seccomp_listener
+
+        return seccomp_listener(task, filter)
 
     def fput(self, file: File) -> None:
         fput(file)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pygos.arch.x86.entry.syscall_64 import SYSCALLS
 from pygos.arch.x86.regs import SYSCALL_ARGS
-from pygos.kernel.decode import LazyDecoder, NoSyscall
+from pygos.kernel.decode import BeyondTable, LazyDecoder, NoSyscall
 
 #: The packages that list their handler modules in SYSCALL_MODULES* constants.
 _ROOMS = ("pygos.mm", "pygos.kernel", "pygos.arch.x86", "pygos.fs", "pygos.net", "pygos.drivers")
@@ -51,4 +51,5 @@ def build_table() -> list[Any]:
             table[number] = NoSyscall(number, name)
         else:
             table[number] = LazyDecoder(table, number, handler, SYSCALL_ARGS)
+    table[-1] = BeyondTable(table)
     return table

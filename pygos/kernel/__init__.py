@@ -25,6 +25,7 @@ SYSCALL_MODULES = (
     "pygos.kernel.resource",
     "pygos.kernel.robust_list",
     "pygos.kernel.schedcalls",
+    "pygos.kernel.seccomp_calls",
     "pygos.kernel.sigcalls",
     "pygos.kernel.sys",
     "pygos.kernel.sysinfo",

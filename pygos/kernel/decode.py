@@ -190,3 +190,20 @@ class NoSyscall:
             comm = task.comm.decode("utf-8", "replace")
             machine.printk.info(f"syscall {self.name} ({self.nr}) is not there: used by {comm}")
         raise errno.ENOSYS
+
+
+class BeyondTable(NoSyscall):
+    """Stands behind the table's end. Of a number only the low 32 bits count."""
+
+    __slots__ = ("table",)
+
+    def __init__(self, table: list[Any]) -> None:
+        super().__init__(len(table) - 1, "beyond the table")
+        self.table = table
+
+    def __call__(self, task: Task, regs: memoryview) -> int:
+        nr = task.syscall_nr & 0xFFFFFFFF
+        if nr >= self.nr:
+            return super().__call__(task, regs)
+        result: int = self.table[nr](task, regs)
+        return result

@@ -9,6 +9,7 @@ from pygos.include.linux.sched import SigInfo, TaskState
 from pygos.include.linux.syscalls import Int, syscall
 from pygos.kernel.futex import mm_release
 from pygos.kernel.pid import detach_pid
+from pygos.kernel.seccomp_calls import seccomp_release
 from pygos.kernel.signal import (
     exit_signals,
     kill_orphaned_pgrp,
@@ -78,6 +79,8 @@ def do_exit(task: Task, status: int) -> None:
     machine.sched.forget(task)
     exit_mm(task)
     machine.fs_hooks.exit_files(task)
+    if task.seccomp is not None:
+        seccomp_release(task)
     task.fs.users -= 1
     task.sighand.count -= 1
     group = task.group

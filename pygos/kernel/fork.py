@@ -36,6 +36,7 @@ from pygos.include.uapi.pidfd import PIDFD_THREAD
 from pygos.kernel.entry_work import SYSCALL_WORK_INHERITED
 from pygos.kernel.pid import alloc_pid, attach_pid, pid_is_free
 from pygos.kernel.schedcalls import sched_fork
+from pygos.kernel.seccomp_calls import seccomp_fork, seccomp_release
 from pygos.kernel.unshare import check_namespaces, copy_namespaces
 from pygos.mm.fork import dup_mm
 from pygos.mm.mm import mmput
@@ -276,6 +277,8 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.no_new_privs = task.no_new_privs
     child.keep_caps = task.keep_caps
     child.seccomp = task.seccomp
+    if task.seccomp is not None:
+        seccomp_fork(child)
     child.security = task.security
     child.trace = task.trace
     child.syscall_work = task.syscall_work & SYSCALL_WORK_INHERITED
@@ -394,6 +397,8 @@ def _make_pidfd(task: Task, child: Task, args: CloneArgs) -> None:
 def _abandon(child: Task) -> None:
     """Give back what a child holds that will never run."""
     child.machine.fs_hooks.exit_files(child)
+    if child.seccomp is not None:
+        seccomp_release(child)
     child.fs.users -= 1
     child.sighand.count -= 1
     mm, cpu = child.mm, child.cpu

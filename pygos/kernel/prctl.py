@@ -23,7 +23,9 @@ from pygos.include.uapi.capability import (
     SECURE_ALL_LOCKS,
 )
 from pygos.kernel.prctl_mm import get_auxv, set_mm, set_vma
+from pygos.kernel.seccomp_calls import prctl_get_seccomp, prctl_set_seccomp
 from pygos.kernel.sigqueue import valid_signal
+from pygos.kernel.syscall_user_dispatch import set_user_dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,10 +93,6 @@ def _set_name(task: Task, addr: int, *_: int) -> int:
 
 def _get_name(task: Task, addr: int, *_: int) -> int:
     _mm(task).write(addr, task.comm[:15].ljust(uapi.TASK_COMM_LEN, b"\0"))
-    return 0
-
-
-def _get_seccomp(task: Task, *_: int) -> int:
     return 0
 
 
@@ -251,7 +249,8 @@ _OPTIONS: Final[dict[int, Callable[[Task, int, int, int, int], int]]] = {
     uapi.PR_SET_TIMING: _set_timing,
     uapi.PR_SET_NAME: _set_name,
     uapi.PR_GET_NAME: _get_name,
-    uapi.PR_GET_SECCOMP: _get_seccomp,
+    uapi.PR_GET_SECCOMP: prctl_get_seccomp,
+    uapi.PR_SET_SECCOMP: prctl_set_seccomp,
     uapi.PR_CAPBSET_READ: _capbset_read,
     uapi.PR_CAPBSET_DROP: _capbset_drop,
     uapi.PR_GET_TSC: _get_tsc,
@@ -270,10 +269,11 @@ _OPTIONS: Final[dict[int, Callable[[Task, int, int, int, int], int]]] = {
     uapi.PR_CAP_AMBIENT: _cap_ambient,
     uapi.PR_GET_AUXV: _get_auxv,
     uapi.PR_SET_VMA: set_vma,
+    uapi.PR_SET_SYSCALL_USER_DISPATCH: set_user_dispatch,
 }
 
 
-@syscall(partial="options that need seccomp, perf, Yama, MDWE or core scheduling: EINVAL")
+@syscall(partial="options that need perf, Yama, MDWE or core scheduling: EINVAL")
 def prctl(task: Task, option: Int, arg2: ULong, arg3: ULong, arg4: ULong, arg5: ULong) -> int:
     """Attributes of the calling thread or process. prctl(2).
 

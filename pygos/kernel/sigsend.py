@@ -235,6 +235,13 @@ def force_fatal_sig(task: Task, signo: int) -> None:
     _send_forced(task, SigInfo(signo, SI_KERNEL))
 
 
+def force_exit_sig(task: Task, info: SigInfo) -> None:
+    """Kill with this signal, whatever its handler; not even pid 1 is spared (HANDLER_EXIT)."""
+    _reset_handler(task.sighand, info.signo)
+    task.blocked &= ~(1 << (info.signo - 1))
+    _send_forced(task, info)
+
+
 def force_sig(task: Task, signo: int) -> None:
     """force_sig_info with a plain kernel siginfo."""
     force_sig_info(task, SigInfo(signo, SI_KERNEL))

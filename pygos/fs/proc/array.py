@@ -219,6 +219,7 @@ def _rest(target: Task) -> list[str]:
     cred = target.cred
     allowed = target.cpus_allowed or (1 << target.machine.nr_cpus) - 1
     digits = -(-target.machine.nr_cpus // 4)
+    seccomp = target.seccomp
     caps = (
         ("CapInh", cred.cap_inheritable), ("CapPrm", cred.cap_permitted),
         ("CapEff", cred.cap_effective), ("CapBnd", cred.cap_bset), ("CapAmb", cred.cap_ambient),
@@ -226,7 +227,8 @@ def _rest(target: Task) -> list[str]:
     return [
         *(f"{name}:\t{mask:016x}" for name, mask in caps),
         f"NoNewPrivs:\t{int(target.no_new_privs)}",
-        f"Seccomp:\t{2 if target.seccomp is not None else 0}",
+        f"Seccomp:\t{seccomp.mode if seccomp is not None else 0}",
+        f"Seccomp_filters:\t{seccomp.count if seccomp is not None else 0}",
         f"Cpus_allowed:\t{allowed:0{digits}x}", f"Cpus_allowed_list:\t{cpu_list(allowed)}",
         "Mems_allowed:\t1", "Mems_allowed_list:\t0",
         f"voluntary_ctxt_switches:\t{target.nvcsw}",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import PidTable, SigInfo, SignalStruct, Task
     from pygos.include.linux.timer import TimerQueue
     from pygos.kernel.pid import PidRef
+    from pygos.kernel.seccomp import SeccompFilter
     from pygos.mm.page_alloc import Zone
 
 
@@ -86,6 +87,9 @@ class FsHooks(Protocol):
 
     def pidfd_target(self, task: Task, fd: int) -> tuple[PidRef, int]:
         """What a pidfd of `task` refers to, and its O_* flags. Errors: EBADF."""
+
+    def seccomp_listener(self, task: Task, filter: SeccompFilter) -> int:
+        """A descriptor that answers for a new filter. Errors: EMFILE, ENFILE."""
 
     def fput(self, file: File) -> None:
         """Drop one reference of a file."""

@@ -290,6 +290,7 @@ class Task:
         "restart_class",
         "robust_list",
         "rq_entry",
+        "rseq",
         "rt_priority",
         "saved_sigmask",
         "seccomp",
@@ -312,6 +313,7 @@ class Task:
         "trap_cr2",
         "trap_err",
         "trap_nr",
+        "user_dispatch",
         "utime",
         "vfork_child",
         "vfork_done",
@@ -424,7 +426,12 @@ class Task:
         self.ptrace = 0
         self.ptracer: Task | None = None
         self.ptraced: dict[Task, None] = {}
+        #: kernel/seccomp.py's Seccomp, or None.
         self.seccomp: Any = None
+        #: PR_SET_SYSCALL_USER_DISPATCH: (offset, length, selector).
+        self.user_dispatch: tuple[int, int, int] | None = None
+        #: What rseq(2) registered (kernel/rseq.py), or None.
+        self.rseq: Any = None
         self.security: Any = None
         self.no_new_privs = False
         self.keep_caps = False
