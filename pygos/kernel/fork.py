@@ -287,6 +287,7 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.policy = task.policy
     child.rt_priority = task.rt_priority
     child.ioprio = task.ioprio
+    child.sched_group = task.sched_group
     sched_fork(child)
     child.cpus_allowed = task.cpus_allowed
     child.blocked = task.blocked

@@ -90,8 +90,7 @@ def sched_setaffinity(task: Task, pid: Pid, length: UInt, user_mask: UserAddr) -
     mask = int.from_bytes(data, "little") & (1 << task.machine.nr_cpus) - 1
     if not mask:
         raise EINVAL
-    target.cpus_allowed = mask
-    task.machine.sched.migrate(target)
+    task.machine.sched.set_affinity(target, mask)
     return 0
 
 
@@ -124,6 +123,7 @@ def _set_policy(task: Task, target: Task, policy: int, priority: int, nice: int 
     target.machine.sched.set_prio(target, max(priority, lent_priority(target)))
     if nice is not None and policy in _FAIR:
         target.nice = nice
+    target.machine.sched.set_weight(target)
 
 
 def _check_policy(task: Task, target: Task, policy: int, priority: int, nice: int | None) -> None:

@@ -187,10 +187,13 @@ class FakeSched:
     def wake_up(self, task: Task) -> None:
         self.woken.append(task)
 
-    add = kick = forget = yield_to_others = migrate = wake_up
+    add = kick = forget = yield_to_others = set_weight = wake_up
 
     def set_prio(self, task: Task, prio: int) -> None:
         task.prio = prio
+
+    def set_affinity(self, task: Task, mask: int) -> None:
+        task.cpus_allowed = mask
 
     def run(self) -> int:
         return 0

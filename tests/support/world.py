@@ -251,9 +251,9 @@ class World:
 
     def _run(self, task: Task) -> None:
         task.state = TaskState.RUNNING
-        task.on_cpu = True
-        task.last_run = self.clock.mono
-        self.sched.running[task] = None
+        self.sched.add(task)
+        self.sched._dispatch(self.clock.mono)
+        assert task.on_cpu
 
     # -- what a guest does
 
@@ -291,7 +291,7 @@ class World:
     def settle(self) -> None:
         """Run what is runnable; guests that were kicked stop once."""
         for _ in range(1000):
-            progress = bool(self.sched.queue)
+            progress = bool(self.sched.waiting)
             if progress:
                 self.sched._dispatch(self.clock.mono)
             for task in tuple(self.sched.running):

@@ -49,8 +49,11 @@ class Scheduler(Protocol):
     def yield_to_others(self, task: Task) -> None:
         """The caller lets its equals go first."""
 
-    def migrate(self, task: Task) -> None:
-        """The affinity of a task has changed."""
+    def set_affinity(self, task: Task, mask: int) -> None:
+        """The CPUs that a task may use change."""
+
+    def set_weight(self, task: Task) -> None:
+        """The nice value of a task has changed."""
 
     def forget(self, task: Task) -> None:
         """A task exits: it leaves its queues and is never scheduled again."""

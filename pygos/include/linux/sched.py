@@ -240,6 +240,7 @@ class Task:
         "cpus_allowed",
         "cred",
         "default_timer_slack",
+        "dl",
         "dumpable",
         "entry_stage",
         "exit_code",
@@ -289,15 +290,17 @@ class Task:
         "restart",
         "restart_class",
         "robust_list",
-        "rq_entry",
         "rseq",
         "rt_priority",
         "saved_sigmask",
+        "sched_class",
+        "sched_group",
+        "se",
         "seccomp",
         "security",
         "set_child_tid",
         "sighand",
-        "slice_used",
+        "slice_end",
         "start_boottime",
         "start_time",
         "state",
@@ -377,9 +380,15 @@ class Task:
         # -- scheduling
         self.on_rq = False
         self.on_cpu = False
-        self.rq_entry: Any = None
+        #: kernel/sched: its entity and class (made when it first runs), deadline parameters,
+        #: and the task group it is in (None: the root).
+        self.se: Any = None
+        self.sched_class: Any = None
+        self.dl: Any = None
+        self.sched_group: Any = None
         self.need_resched = False
-        self.slice_used = 0
+        #: When it is looked at whether others should have its CPU, if any wait.
+        self.slice_end = 0
         self.last_run = 0
         self.nice = 0
         self.policy = 0

@@ -2,58 +2,83 @@
 """The run queue and the main loop.
 
 One Python thread runs the kernel; up to ``nr_cpus`` guest threads run on the host's CPUs
-meanwhile. Real-time tasks go first, by priority (``task.prio``: rt_priority, or what a waiter
-for a lock lends); SCHED_FIFO keeps its CPU until it sleeps, SCHED_RR and all others share by
-time slices. The machine's CPUs are numbers that tasks hold while they run, so that affinity
-counts; the platform decides where on the host a guest thread runs.
+meanwhile. The machine's CPUs are numbers that tasks hold while they run, so that affinity
+counts; the platform decides where on the host a guest thread runs. Which task runs is the
+scheduling classes' business: stop, deadline, real-time, fair, in this order.
 
-Invariants: a task is in the queue iff ``on_rq``; it is on a CPU iff ``on_cpu``; a task in
+Invariants: a task waits in its class iff ``on_rq``; it is on a CPU iff ``on_cpu``; a task in
 neither sleeps (its wait queues, timer or a signal bring it back), is stopped, or is dead.
-A queued task is in ``rt`` if its ``prio`` is not 0, else in ``queue``.
+``waiting`` counts the tasks of all classes that may be picked.
+
+Whether a running task must give way is looked at when somebody better becomes runnable
+(``need_resched`` is set, and a guest is interrupted), and, if anybody waits, when it stops
+for another reason and has had the CPU for a tick.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from pygos.include.linux.platform import Trap, TrapKind
 from pygos.include.linux.sched import TaskState
-from pygos.include.uapi.sched import SCHED_FIFO, SCHED_RESET_ON_FORK
+from pygos.include.uapi.sched import SCHED_RESET_ON_FORK, SCHED_RR
 from pygos.kernel.entry import continue_syscall, exit_to_user, handle_trap
+from pygos.kernel.sched.deadline import DL_PRIO, DeadlineClass
+from pygos.kernel.sched.fair import FairClass, new_entity
+from pygos.kernel.sched.idle import NICE, SYSTEM, USER, CpuStat
 from pygos.kernel.sched.loadavg import LoadAverage
+from pygos.kernel.sched.rt import RtClass
+from pygos.kernel.sched.sched import BASE_SLICE, TICK, SchedClass
+from pygos.kernel.sched.stop import StopClass
 from pygos.kernel.time.cputime import account_cpu
 
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.platform import Cpu
     from pygos.include.linux.sched import Task
+    from pygos.include.linux.timer import Timer
+    from pygos.kernel.sched.group import TaskGroup
 
 _RUNNING = TaskState.RUNNING
+_TICK = TrapKind.TICK
 _POLICY = ~SCHED_RESET_ON_FORK
 _SLEEPING = (TaskState.INTERRUPTIBLE, TaskState.UNINTERRUPTIBLE)
+#: The least time for which the timer of a slice is set, ns.
+_MIN_TIMER = 100_000
 
 
 class Sched:
     """One machine's scheduler."""
 
     __slots__ = (
-        "idle", "load", "machine", "nr_switches", "queue", "realtime", "rt", "running",
+        "classes", "cpu_stats", "current", "dl", "entered", "fair", "idle", "load", "machine",
+        "nr_switches", "realtime", "rt", "running", "slice_timer", "stop", "waiting",
     )  # fmt: skip
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.queue: deque[Task] = deque()
-        #: Real-time tasks that wait for a CPU, the next one first.
-        self.rt: list[Task] = []
+        #: Tasks that wait for a CPU and may be picked.
+        self.waiting = 0
+        self.stop = StopClass(self)
+        self.dl = DeadlineClass(self)
+        self.rt = RtClass(self)
+        self.fair = FairClass(self, machine.nr_cpus)
+        self.classes: tuple[SchedClass, ...] = (self.stop, self.dl, self.rt, self.fair)
         #: The CPUs that nobody holds, a bit mask.
         self.idle = (1 << machine.nr_cpus) - 1
         #: Tasks whose CPU runs guest code now.
         self.running: dict[Task, None] = {}
+        #: The task whose trap is being answered.
+        self.current: Task | None = None
+        #: When it entered the kernel.
+        self.entered = 0
         self.nr_switches = 0
+        self.cpu_stats = [CpuStat() for _ in range(machine.nr_cpus)]
         #: Some task has had a real-time policy: priorities count.
         self.realtime = False
+        #: Ends a slice before the tick: somebody who was woken waits, or there is a quota.
+        self.slice_timer: Timer | None = None
         self.load = LoadAverage(machine.loadavg, machine.clock.monotonic())
 
     # -- becoming runnable
@@ -61,76 +86,7 @@ class Sched:
     def add(self, task: Task) -> None:
         """A new or continued task becomes runnable."""
         if not task.on_rq and not task.on_cpu:
-            task.on_rq = True
-            if task.prio:
-                self._add_rt(task, False)
-            else:
-                self.queue.append(task)
-
-    def _add_rt(self, task: Task, head: bool) -> None:
-        """Queue a real-time task behind its equals, or before them if it was preempted."""
-        prio, rt = task.prio, self.rt
-        at = 0
-        while at < len(rt) and (rt[at].prio > prio or (rt[at].prio == prio and not head)):
-            at += 1
-        rt.insert(at, task)
-        allowed = task.cpus_allowed or -1
-        if allowed & self.idle:
-            return
-        lower = [r for r in self.running if r.prio < prio and allowed >> r.cpu_nr & 1]
-        if lower:
-            # It gives way when it stops (see _gives_way), if not for another reason already.
-            self.kick(min(lower, key=lambda running: running.prio))
-
-    def set_prio(self, task: Task, prio: int) -> None:
-        """The effective priority of a task changes: its own, or what it is lent."""
-        old = task.prio
-        if old == prio:
-            return
-        if prio:
-            self.realtime = True
-        queued = task.on_rq
-        if queued:
-            self._dequeue(task)
-        task.prio = prio
-        if queued and prio and prio < old:
-            # Lowered, it comes before its new equals; raised, after them.
-            task.on_rq = True
-            self._add_rt(task, True)
-        elif queued:
-            self.add(task)
-        elif prio < old and (self.rt or self.queue):
-            self.kick(task)
-
-    def yield_to_others(self, task: Task) -> None:
-        """sched_yield(2): equals that wait go first."""
-        if self.rt or self.queue:
-            task.need_resched = True
-
-    def migrate(self, task: Task) -> None:
-        """The affinity of a task changed: if it runs, it moves to a CPU it may use.
-
-        If all of those are held by tasks that can't change places, it moves when it next
-        leaves its CPU.
-        """
-        if not task.on_cpu or task.cpus_allowed >> task.cpu_nr & 1:
-            return
-        free = self.idle & task.cpus_allowed
-        if free:
-            self.idle ^= (free & -free) | 1 << task.cpu_nr
-            task.cpu_nr = (free & -free).bit_length() - 1
-            return
-        for other in self.running:
-            if task.cpus_allowed >> other.cpu_nr & 1 and other.cpus_allowed >> task.cpu_nr & 1:
-                task.cpu_nr, other.cpu_nr = other.cpu_nr, task.cpu_nr
-                return
-
-    def _dequeue(self, task: Task) -> None:
-        task.on_rq = False
-        if task.prio:
-            self.rt.remove(task)
-        else:
-            self.queue.remove(task)
+            self._enqueue(task, False)
 
     def wake_up(self, task: Task) -> None:
         """A sleeping task becomes runnable; its call will be invoked again."""
@@ -138,7 +94,30 @@ class Sched:
             return
         self.leave_queues(task)
         task.state = _RUNNING
-        self.add(task)
+        if not task.on_rq and not task.on_cpu:
+            self._enqueue(task, True)
+
+    def _enqueue(self, task: Task, woken: bool) -> None:
+        task.on_rq = True
+        entity = task.se
+        if entity is None:
+            entity = self._first_time(task)
+        entity.queued_at = self.machine.clock.monotonic()
+        task.sched_class.enqueue(task, woken)
+        if not self.idle & (task.cpus_allowed or -1):
+            self.check_preempt(task)
+
+    def _first_time(self, task: Task) -> object:
+        entity = task.se = new_entity(task, self.fair.root)
+        if task.sched_class is None:
+            task.sched_class = self._class_of(task)
+        return entity
+
+    def _class_of(self, task: Task) -> SchedClass:
+        prio = task.prio
+        if not prio:
+            return self.fair
+        return self.rt if prio < DL_PRIO else self.dl
 
     def leave_queues(self, task: Task) -> None:
         """Take a task off its wait queues and cancel its deadline."""
@@ -150,24 +129,259 @@ class Sched:
             task.wait_timer = None
         task.wait_deadline = None
 
+    # -- preemption
+
+    def check_preempt(self, task: Task) -> None:
+        """A task has become runnable and no CPU that it may use is idle: does anybody give
+        way at once?"""
+        allowed = task.cpus_allowed or -1
+        mine = self.classes.index(task.sched_class)
+        victim, rank = None, (mine, -task.prio)
+        for other in self.running:
+            if allowed >> other.cpu_nr & 1:
+                at = (self.classes.index(other.sched_class), -other.prio)
+                if at > rank:
+                    victim, rank = other, at
+        if victim is not None:
+            self.resched(victim)
+        elif task.sched_class is self.fair:
+            self._preempt_fair(task, allowed)
+        elif task.sched_class is self.dl:
+            for other in self.running:
+                if other.sched_class is self.dl and self.dl.gives_way(other, False):
+                    self.resched(other)
+                    break
+
+    def _preempt_fair(self, task: Task, allowed: int) -> None:
+        """The same among fair tasks: who is out of its slice, or not eligible, gives way.
+        Somebody who is in the kernel anyway is looked at when its slice is over; for others
+        a timer is set."""
+        now, first = self.machine.clock.monotonic(), TICK
+        fair = self.fair
+        for other in self.running:
+            if other.sched_class is not fair or not allowed >> other.cpu_nr & 1:
+                continue
+            self.charge(other, now)
+            if fair.preempts(task, other):
+                self.resched(other)
+                return
+            left = fair.slice_left(other)
+            if other is self.current:
+                other.slice_end = min(other.slice_end, now + left)
+            elif left < first:
+                first = left
+        if first < TICK:
+            self.set_slice_timer(now + max(first, _MIN_TIMER))
+
+    def resched(self, task: Task) -> None:
+        """A running task is to look whether it must give way, soon."""
+        task.need_resched = True
+        if task is not self.current and task.cpu is not None:
+            task.cpu.kick()
+
+    def resched_group(self, group: TaskGroup) -> None:
+        """A group is out of quota: its running tasks must stop."""
+        from pygos.kernel.sched.group import within
+
+        for task in self.running:
+            if task.sched_group is not None and within(task, group):
+                self.resched(task)
+
+    def set_slice_timer(self, when: int) -> None:
+        """Look at the running tasks at this time, or before."""
+        timer = self.slice_timer
+        if timer is not None:
+            if timer.target is not None and timer.deadline <= when:
+                return
+            timer.cancel()
+        self.slice_timer = self.machine.timers.add(when, self)
+
+    def expire(self, now: int) -> None:
+        """TimerTarget: the slice of a running task may be over."""
+        self.slice_timer = None
+        first = TICK
+        for task in self.running:
+            self.charge(task, now)
+            if task.sched_class is self.fair:
+                if self.fair.nr_limited:
+                    first = min(first, self.fair.limit(task))
+                if self.fair.nr_woken:
+                    if self.fair.gives_way(task, False):
+                        self.resched(task)
+                    else:
+                        first = min(first, self.fair.slice_left(task))
+            elif task.dl is not None:
+                if task.dl.throttled:
+                    self.resched(task)
+                else:
+                    first = min(first, task.dl.left)
+        if first < TICK:
+            self.set_slice_timer(now + max(first, _MIN_TIMER))
+
+    def set_prio(self, task: Task, prio: int) -> None:
+        """The effective priority of a task changes: its own, or what it is lent."""
+        old = task.prio
+        if prio:
+            self.realtime = True
+        if old == prio and (task.se is None or task.sched_class is self._class_of(task)):
+            return
+        if task.se is None:
+            task.prio = prio
+            return
+        now = self.machine.clock.monotonic()
+        if task.on_cpu:
+            self.charge(task, now)
+            task.sched_class.stop_running(task)
+        elif task.on_rq:
+            task.sched_class.dequeue(task)
+        task.prio = prio
+        task.sched_class = self._class_of(task)
+        if task.on_rq:
+            if prio and prio < old and prio < DL_PRIO:
+                # Lowered, it comes before its new equals; raised, after them.
+                self.rt.enqueue_head(task)
+            else:
+                task.sched_class.enqueue(task, False)
+            if not self.idle & (task.cpus_allowed or -1):
+                self.check_preempt(task)
+        elif task.on_cpu:
+            task.sched_class.start_running(task)
+            self._watch_slice(task, now)
+            if prio < old and self.waiting:
+                self.resched(task)
+
+    def set_weight(self, task: Task) -> None:
+        """The nice value, or the policy within the fair class, of a task has changed."""
+        if task.se is not None:
+            if task.on_cpu:
+                self.charge(task, self.machine.clock.monotonic())
+            self.fair.set_weight(task)
+
+    def set_affinity(self, task: Task, mask: int) -> None:
+        """The CPUs that a task may use change."""
+        waits = task.on_rq
+        if waits:
+            task.sched_class.dequeue(task)
+        task.cpus_allowed = mask
+        if waits:
+            task.sched_class.enqueue(task, False)
+            if not self.idle & mask:
+                self.check_preempt(task)
+        self.migrate(task)
+
+    def change_group(self, task: Task, group: TaskGroup | None) -> None:
+        """Move a task to another group (sched_move_task)."""
+        if task.sched_group is group:
+            return
+        entity = task.se
+        if entity is not None:
+            now = self.machine.clock.monotonic()
+            running = task.on_cpu and task.sched_class is self.fair
+            if task.on_cpu:
+                self.account(task)
+                self.charge(task, now)
+            if running:
+                self.fair.stop_running(task)
+            elif task.on_rq:
+                task.sched_class.dequeue(task)
+            entity.cfs = self.fair.root if group is None else group.cfs
+            entity.vruntime = entity.cfs.average() - entity.vlag
+        task.sched_group = group
+        if entity is not None:
+            if running:
+                self.fair.start_running(task)
+                self.resched(task)
+            elif task.on_rq:
+                task.sched_class.enqueue(task, False)
+
+    def yield_to_others(self, task: Task) -> None:
+        """sched_yield(2): equals that wait go first."""
+        if self.waiting or task.dl is not None:
+            self.charge(task, self.machine.clock.monotonic())
+            task.sched_class.yield_task(task)
+            task.need_resched = True
+
+    def migrate(self, task: Task) -> None:
+        """The affinity of a task changed: if it runs, it moves to a CPU it may use.
+
+        If all of those are held by tasks that can't change places, it moves when it next
+        leaves its CPU.
+        """
+        if not task.on_cpu or task.cpus_allowed >> task.cpu_nr & 1:
+            return
+        self.account(task)
+        free = self.idle & task.cpus_allowed
+        if free:
+            self.idle ^= (free & -free) | 1 << task.cpu_nr
+            task.cpu_nr = (free & -free).bit_length() - 1
+            return
+        for other in self.running:
+            if task.cpus_allowed >> other.cpu_nr & 1 and other.cpus_allowed >> task.cpu_nr & 1:
+                self.account(other)
+                task.cpu_nr, other.cpu_nr = other.cpu_nr, task.cpu_nr
+                return
+
     def kick(self, task: Task) -> None:
         """Make a task look at ``notify`` soon: interrupt it if it runs guest code."""
-        if task.on_cpu and task.cpu is not None:
-            task.cpu.kick()
+        if task.on_cpu:
+            if task.cpu is not None:
+                task.cpu.kick()
+        elif task.on_rq and task.pending.mask & 0x100 and task.sched_class is not self.stop:
+            # It is to die: that needs no CPU, so it doesn't wait for one.
+            task.sched_class.dequeue(task)
+            task.sched_class = self.stop
+            self.stop.enqueue(task, False)
 
     def forget(self, task: Task) -> None:
         """The task exits: it must not be scheduled again."""
         self.leave_queues(task)
         if task.on_rq:
-            self._dequeue(task)
+            task.on_rq = False
+            task.sched_class.dequeue(task)
         if task.on_cpu:
-            task.on_cpu = False
-            self.idle |= 1 << task.cpu_nr
-            self.running.pop(task, None)
+            if task is self.current:
+                # The rest of the exit is nobody's.
+                now = self.machine.clock.monotonic()
+                account_cpu(task, max(0, self.entered - task.last_run), now - self.entered)
+            self._off_cpu(task)
+            task.sched_class.stop_running(task)
+        if task.dl is not None:
+            self.dl.release(task)
 
     @property
     def nr_running(self) -> int:
-        return len(self.queue) + len(self.rt) + len(self.running)
+        """Tasks that run or wait, those of throttled groups too."""
+        return self.waiting + len(self.running)
+
+    # -- accounting
+
+    def account(self, task: Task) -> None:
+        """What a task has used goes into the statistics of its CPU and group."""
+        entity = task.se
+        utime, stime = task.utime - entity.utime, task.stime - entity.stime
+        if utime or stime:
+            entity.utime = task.utime
+            entity.stime = task.stime
+            times = self.cpu_stats[task.cpu_nr].times
+            times[NICE if task.nice > 0 else USER] += utime
+            times[SYSTEM] += stime
+            if task.sched_group is not None:
+                task.sched_group.account(utime, stime)
+
+    def charge(self, task: Task, now: int) -> None:
+        """Tell the class what a running task has used until `now`."""
+        entity = task.se
+        used = task.utime + task.stime + now - task.last_run
+        if used > entity.sum:
+            delta = used - entity.sum
+            entity.sum = used
+            task.sched_class.charge(task, delta, now)
+
+    def update(self) -> None:
+        """Charge all who run, before weights or quotas change."""
+        now = self.machine.clock.monotonic()
+        for task in tuple(self.running):
+            self.charge(task, now)
 
     # -- the main loop
 
@@ -178,7 +392,7 @@ class Sched:
         clock = machine.clock.monotonic
         timers, load = machine.timers, self.load
         while machine.exit_status is None:
-            if (self.queue or self.rt) and not self._dispatch(clock()):
+            if self.waiting and (self.idle or self.stop.waiting) and not self._dispatch(clock()):
                 continue
             now = 0
             for cpu, trap in wait(timers.next_deadline() if timers.heap else None):
@@ -198,104 +412,176 @@ class Sched:
         task = cast("Task", cpu.owner)
         if task.cpu is not cpu:
             return start  # an exec or exit has released it meanwhile
+        self.current = task
+        self.entered = start
         ready = handle_trap(task, trap)
         now = clock()
-        account_cpu(task, start - task.last_run, now - start)
+        if task.on_cpu:
+            account_cpu(task, start - task.last_run, now - start)
         if ready and task.notify:
             ready = exit_to_user(task, None)
         new_cpu = task.cpu
         if not ready or new_cpu is None:
             task.nvcsw += 1
-            self._take_off(task)
-        elif (self.queue or self.rt) and self._gives_way(task, trap.kind is TrapKind.TICK):
+            self._take_off(task, now)
+        elif (
+            task.need_resched
+            or (self.waiting and (now >= task.slice_end or trap.kind is _TICK))
+        ) and self._gives_way(task, now):
             task.nivcsw += 1
         else:
             task.last_run = now
             new_cpu.resume()
+        self.current = None
         return now
 
-    def _gives_way(self, task: Task, tick: bool) -> bool:
+    def _gives_way(self, task: Task, now: int) -> bool:
         """Does the task leave its CPU to one that waits? If so, it does and is queued."""
-        prio, bit = task.prio, 1 << task.cpu_nr
-        rotates = task.need_resched or (tick and task.policy & _POLICY != SCHED_FIFO)
         task.need_resched = False
-        for other in self.rt:
-            if other.prio < prio or (other.prio == prio and not rotates):
-                return False
-            if (other.cpus_allowed or -1) & bit:
-                self._take_off(task, other.prio > prio)
-                return True
-        if prio or not rotates:
+        if not task.on_cpu:
             return False
-        for other in self.queue:
-            if (other.cpus_allowed or -1) & bit:
-                self._take_off(task, False)
-                return True
-        return False
+        self.charge(task, now)
+        over = now >= task.slice_end
+        if over:
+            task.slice_end = now + self._tick(task)
+        mine, bit = task.sched_class, 1 << task.cpu_nr
+        if mine is self.fair and self.fair.nr_limited and self.fair.is_throttled(task):
+            self._take_off(task, now)
+            return True
+        for other in self.classes:
+            if other is mine:
+                gone = mine.gives_way(task, over)
+                break
+            if other.waiting and other.wants(task, bit):
+                gone = True
+                break
+        if gone:
+            self._take_off(task, now)
+        return gone
 
-    def _take_off(self, task: Task, head: bool = False) -> None:
-        """The task leaves its CPU. It may have been woken already while it was on it.
+    def _tick(self, task: Task) -> int:
+        """How long a task may hold its CPU before it is looked at, if others wait, ns."""
+        if task.policy & _POLICY == SCHED_RR:
+            return int(self.machine.sysctl.get("kernel.sched_rr_timeslice_ms", 100)) * 1_000_000
+        return TICK
 
-        `head`: of the real-time tasks of its priority it is the next one.
-        """
+    def _off_cpu(self, task: Task) -> None:
+        task.on_cpu = False
+        self.idle |= 1 << task.cpu_nr
+        del self.running[task]
+        self.account(task)
+        self.charge(task, task.last_run)
+
+    def _take_off(self, task: Task, now: int | None = None) -> None:
+        """The task leaves its CPU. It may have been woken already while it was on it."""
         self.nr_switches += 1
-        if task.on_cpu:
-            task.on_cpu = False
-            self.idle |= 1 << task.cpu_nr
-            del self.running[task]
-            if task.state is _RUNNING and task.cpu is not None:
-                if head and task.prio:
-                    task.on_rq = True
-                    self._add_rt(task, True)
-                else:
-                    self.add(task)
+        if not task.on_cpu:
+            return
+        self._off_cpu(task)
+        if task.state is _RUNNING and task.cpu is not None:
+            task.on_rq = True
+            task.se.queued_at = now if now is not None else self.machine.clock.monotonic()
+            task.sched_class.put_prev(task, True)
+        else:
+            task.sched_class.stop_running(task)
 
-    def _next(self) -> Task | None:
+    def _next(self, now: int) -> Task | None:
         """Take the next task that may use an idle CPU from its queue."""
         idle = self.idle
-        for task in self.rt:
-            if (task.cpus_allowed or -1) & idle:
-                self.rt.remove(task)
-                return task
-        queue = self.queue
-        if queue and (queue[0].cpus_allowed or -1) & idle:
-            return queue.popleft()
-        for task in queue:
-            if (task.cpus_allowed or -1) & idle:
-                queue.remove(task)
-                return task
+        for klass in self.classes:
+            if klass.waiting:
+                task = klass.pick(idle, now)
+                if task is not None:
+                    return task
         return None
 
-    def _take_cpu(self, task: Task) -> None:
+    def _take_cpu(self, task: Task, now: int) -> None:
         """Let the task hold a CPU: the one it had, if that is possible."""
         free = self.idle & (task.cpus_allowed or -1) or self.idle
+        entity = task.se
         if not free >> task.cpu_nr & 1:
             task.cpu_nr = (free & -free).bit_length() - 1
+            entity.nr_migrations += 1
         self.idle ^= 1 << task.cpu_nr
         self.running[task] = None
+        task.on_rq = False
         task.on_cpu = True
+        task.last_run = now
+        task.slice_end = now + TICK
+        waited = now - entity.queued_at
+        entity.run_delay += waited
+        entity.run_count += 1
+        stat = self.cpu_stats[task.cpu_nr]
+        stat.runs += 1
+        stat.waited += waited
+
+    def _watch_slice(self, task: Task, now: int) -> None:
+        """A task starts and its slice must be ended to the point."""
+        left = TICK
+        if task.dl is not None and task.sched_class is self.dl:
+            left = task.dl.left
+        elif task.sched_class is self.fair:
+            if self.fair.nr_woken and not self.idle:
+                left = BASE_SLICE
+            if self.fair.nr_limited:
+                left = min(left, self.fair.limit(task))
+        elif task.policy & _POLICY == SCHED_RR:
+            task.slice_end = now + self._tick(task)
+        if left < TICK:
+            self.set_slice_timer(now + max(left, _MIN_TIMER))
 
     def _dispatch(self, now: int) -> bool:
         """Give free CPUs to waiting tasks, finishing their interrupted calls first.
 
         False if the run ended meanwhile.
         """
-        while self.idle:
-            task = self._next()
+        fair, clock = self.fair, self.machine.clock.monotonic
+        while self.idle or self.stop.waiting:
+            task = self._next(now)
             if task is None:
                 break
-            task.on_rq = False
-            if task.in_syscall:
-                ready = continue_syscall(task)
-            elif task.notify:
-                ready = exit_to_user(task, None)
+            if task.sched_class is self.stop:
+                self._end(task, now)
             else:
-                ready = task.state is _RUNNING
-            cpu = task.cpu
-            if ready and cpu is not None and not task.on_rq:
-                self._take_cpu(task)
-                task.last_run = now
-                cpu.resume()
+                self._take_cpu(task, now)
+                self.current = task
+                self.entered = now
+                ready = self._finish_call(task)
+                now = clock()
+                cpu = task.cpu
+                if not task.on_cpu:
+                    pass
+                elif ready and cpu is not None:
+                    if task.prio or fair.nr_woken or fair.nr_limited:
+                        self._watch_slice(task, now)
+                    task.last_run = now
+                    cpu.resume()
+                else:
+                    task.nvcsw += 1
+                    self._take_off(task, now)
+                self.current = None
             if self.machine.exit_status is not None:
                 return False
         return True
+
+    def _finish_call(self, task: Task) -> bool:
+        """What a task on a CPU has to do before it may go to user mode; may it now?"""
+        if task.in_syscall:
+            ready = continue_syscall(task)
+        elif task.notify:
+            ready = exit_to_user(task, None)
+        else:
+            return task.state is _RUNNING
+        if task.on_cpu:
+            account_cpu(task, 0, self.machine.clock.monotonic() - self.entered)
+            if ready and task.notify:
+                ready = exit_to_user(task, None)
+        return ready
+
+    def _end(self, task: Task, now: int) -> None:
+        """A task that is to die does so without a CPU, unless somebody stops it."""
+        task.on_rq = False
+        task.sched_class = self._class_of(task)
+        ready = continue_syscall(task) if task.in_syscall else exit_to_user(task, None)
+        if ready and task.cpu is not None and not task.on_rq:
+            self._enqueue(task, False)
