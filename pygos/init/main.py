@@ -37,6 +37,7 @@ from pygos.include.linux.sched import PidTable, SigInfo, Task, TaskState
 from pygos.include.linux.timer import TimerQueue
 from pygos.include.uapi.version import UTS_RELEASE
 from pygos.init.calls import build_table
+from pygos.ipc.boot import init_ipc
 from pygos.kernel.entry_work import SYSCALL_WORK_TRACE, set_syscall_work
 from pygos.kernel.exit import do_exit, release_task
 from pygos.kernel.fork import (
@@ -155,6 +156,7 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
     idle.nsproxy = new_nsproxy(machine)
     init_drivers(machine)
     init_net(machine)
+    init_ipc(machine)
     _mount_volumes(machine, config, idle)
     init = new_kernel_task(machine, 1, b"init", idle)
     init.files = FilesStruct()

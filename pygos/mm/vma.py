@@ -106,6 +106,8 @@ def copy_vma_struct(vma: Vma, mm: Mm, start: int, end: int) -> Vma:
     new.private = vma.private
     if vma.file is not None:
         vma.file.f_count += 1
+    if vma.vm_ops is not None:
+        vma.vm_ops.open(new)
     return new
 
 

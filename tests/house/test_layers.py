@@ -19,6 +19,7 @@ ROOMS = (
     "fs",
     "drivers",
     "init",
+    "ipc",
     "net",
     "cli",
     "host",

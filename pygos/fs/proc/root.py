@@ -31,12 +31,15 @@ from pygos.include.uapi.magic import PROC_SUPER_MAGIC
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import DirContext, File
+    from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
 
 #: Offsets of processes in the root's listing begin here.
 _FIRST_PROCESS: Final = 256
 #: Inode numbers of /proc/PID and below.
 _PID_INO: Final = 1 << 32
+#: machine.misc: what proc_register() was given.
+_REGISTERED: Final = "proc_nodes"
 
 
 class ProcDentryOperations(DentryOperations):
@@ -92,12 +95,18 @@ _MOUNTS: Final = Link("mounts", _mounts)
 _NET: Final = Link("net", _net)
 
 
-def static_nodes() -> dict[bytes, Node]:
+def proc_register(machine: Machine, *nodes: Node) -> None:
+    """Show files or directories of the layers above in /proc; called at boot."""
+    machine.misc.setdefault(_REGISTERED, []).extend(nodes)
+
+
+def static_nodes(machine: Machine) -> dict[bytes, Node]:
     """The names of the root that are always there."""
     from pygos.fs.proc.sysctl import SYSCTL_ROOT
     from pygos.fs.proc.system import SYSTEM_NODES
 
-    nodes: list[Node] = [*SYSTEM_NODES, _MOUNTS, _NET, SYSCTL_ROOT]
+    registered: list[Node] = machine.misc.get(_REGISTERED, [])
+    nodes: list[Node] = [*SYSTEM_NODES, *registered, _MOUNTS, _NET, SYSCTL_ROOT]
     return {node.name: node for node in nodes}
 
 
@@ -115,7 +124,7 @@ class ProcRootOperations(SyntheticInodeOperations):
 
     def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
         root: ProcRoot = dir.i_private
-        node = root.nodes().get(name)
+        node = root.nodes(task.machine).get(name)
         if node is not None:
             return SyntheticInode(dir.i_sb, child_ino(dir, name), node, None)
         pid = parse_pid(name)
@@ -139,7 +148,7 @@ class ProcRootFileOperations(DirFileOperations):
             return
         root: ProcRoot = file.f_inode.i_private
         if ctx.pos < _FIRST_PROCESS:
-            if not emit_nodes(file.f_inode, list(root.nodes().values()), ctx):
+            if not emit_nodes(file.f_inode, list(root.nodes(task.machine).values()), ctx):
                 return
             ctx.pos = _FIRST_PROCESS
         for pid in sorted(task.machine.pids.tasks):
@@ -164,9 +173,9 @@ class ProcRoot(Directory):
     def __init__(self) -> None:
         super().__init__("", 0o555, ROOT_IOPS, ROOT_FOPS)
 
-    def nodes(self) -> dict[bytes, Node]:
+    def nodes(self, machine: Machine) -> dict[bytes, Node]:
         """All fixed names, the two links to oneself last."""
-        return {**static_nodes(), **{link.name: link for link in _LINKS}}
+        return {**static_nodes(machine), **{link.name: link for link in _LINKS}}
 
 
 ROOT_IOPS: Final = ProcRootOperations()

@@ -40,9 +40,7 @@ _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
     "kernel.dmesg_restrict": (0, 1), "kernel.printk": None, "kernel.panic": (0, _INT_MAX),
     "kernel.randomize_va_space": (0, 2), "kernel.hostname": None, "kernel.domainname": None,
     "kernel.overflowuid": (0, 65535), "kernel.overflowgid": (0, 65535),
-    "kernel.sem": None, "kernel.shmmax": (0, (1 << 64) - 1), "kernel.shmall": (0, (1 << 64) - 1),
-    "kernel.shmmni": (0, 32768), "kernel.msgmax": (0, _INT_MAX), "kernel.msgmnb": (0, _INT_MAX),
-    "kernel.msgmni": (0, 32768), "vm.overcommit_memory": (0, 2),
+    "vm.overcommit_memory": (0, 2),
     "vm.overcommit_ratio": (0, _INT_MAX), "vm.max_map_count": (0, _INT_MAX),
     "vm.mmap_min_addr": (0, _LONG_MAX), "vm.swappiness": (0, 200), "vm.panic_on_oom": (0, 2),
     "vm.drop_caches": (1, 4), "fs.file-max": (0, _LONG_MAX), "fs.nr_open": (8, 0x7FFF_FFC0),
@@ -50,7 +48,7 @@ _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
     "fs.pipe-user-pages-hard": (0, _LONG_MAX), "fs.lease-break-time": (0, _INT_MAX),
     "fs.protected_symlinks": (0, 1), "fs.protected_hardlinks": (0, 1),
     "fs.protected_fifos": (0, 2), "fs.protected_regular": (0, 2), "fs.suid_dumpable": (0, 2),
-    "fs.epoll.max_user_watches": (0, _LONG_MAX), "fs.mqueue.queues_max": (0, _INT_MAX),
+    "fs.epoll.max_user_watches": (0, _LONG_MAX),
     "net.core.somaxconn": (0, _INT_MAX), "net.core.wmem_default": (4608, _INT_MAX),
     "net.core.rmem_default": (2304, _INT_MAX), "net.core.wmem_max": (4608, _INT_MAX),
     "net.core.rmem_max": (2304, _INT_MAX), "net.core.optmem_max": (0, _INT_MAX),
@@ -210,12 +208,50 @@ def store(task: Task, name: str, data: bytes) -> None:
         task.machine.sysctl[name] = value
 
 
+# -- tunables of the layers above
+
+
+class Sysctl:
+    """One tunable that is kept by a layer above; `mode` are its permission bits."""
+
+    __slots__ = ("mode",)
+
+    def __init__(self, mode: int) -> None:
+        self.mode = mode
+
+    def show(self, task: Task) -> str:
+        """The text, without the newline."""
+        raise NotImplementedError
+
+    def store(self, task: Task, data: bytes) -> None:
+        """Something was written. EINVAL."""
+        raise EPERM
+
+
+def _registered(machine: Machine) -> dict[str, Sysctl]:
+    """What the functions in ``machine.misc["sysctl_providers"]`` give, by dotted name."""
+    table: dict[str, Sysctl] | None = machine.misc.get("sysctl_table")
+    if table is None:
+        table = machine.misc["sysctl_table"] = {}
+        for provider in machine.misc.get("sysctl_providers", ()):
+            table.update(provider())
+    return table
+
+
+def _show_registered(task: Task, target: Any) -> str:
+    return _registered(task.machine)[target].show(task) + "\n"
+
+
+def _store_registered(task: Task, target: Any, data: bytes) -> None:
+    _registered(task.machine)[target].store(task, data)
+
+
 # -- the tree
 
 
 def all_names(machine: Machine) -> list[str]:
     """Dotted names of all tunables."""
-    return sorted({*machine.sysctl, *_SPECIAL})
+    return sorted({*machine.sysctl, *_SPECIAL, *_registered(machine)})
 
 
 def _show(task: Task, target: Any) -> str:
@@ -229,7 +265,7 @@ def _store(task: Task, target: Any, data: bytes) -> None:
 
 
 #: Vectors of integers: shown with tabs between them.
-_TABBED: Final = frozenset(("kernel.printk", "kernel.sem"))
+_TABBED: Final = frozenset(("kernel.printk",))
 _READ_ONLY: Final = Synthetic("", 0o444, _show)
 _READ_WRITE: Final = Synthetic("", 0o644, _show, _store)
 _WRITE: Final = Synthetic("", 0o200, _show, _store)
@@ -265,6 +301,10 @@ class SysctlDirOperations(SyntheticInodeOperations):
         if kind:
             return SyntheticInode(dir.i_sb, ino, SYSCTL_ROOT, f"{prefix}{text}.")
         full = prefix + text
+        own = _registered(task.machine).get(full)
+        if own is not None:
+            kept = Synthetic("", own.mode, _show_registered, _store_registered)
+            return SyntheticInode(dir.i_sb, ino, kept, full)
         node = _READ_WRITE if full in _WRITABLE else _READ_ONLY
         return SyntheticInode(dir.i_sb, ino, _WRITE if full in _WRITE_ONLY else node, full)
 

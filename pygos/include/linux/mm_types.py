@@ -150,6 +150,9 @@ class VmOperations:
         """The pfn for page `index` (in file pages); raise SigBus (pygos.mm.fault) if none."""
         raise NotImplementedError
 
+    def open(self, vma: Vma) -> None:
+        """A copy of a VMA was made (fork, split, mremap); it isn't in its mm yet."""
+
     def close(self, vma: Vma) -> None:
         """The VMA goes away."""
 
