@@ -48,9 +48,10 @@ from pygos.include.uapi.mount import (
 )
 
 if TYPE_CHECKING:
-    from pygos.include.linux.fs import Dentry, SuperBlock
+    from pygos.include.linux.fs import Dentry, FsStruct, SuperBlock
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
+    from pygos.include.linux.user_namespace import UserNamespace
 
 _PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
 #: How many mounts a namespace may have (fs.mount-max).
@@ -147,9 +148,11 @@ def kern_mount(task: Task, fstype: str, source: str, flags: int, data: str) -> M
     return task.machine.new_mount(sb.s_root, source or "none", mnt_flags(flags))
 
 
-def new_mnt_ns(machine: Machine, root: Mount) -> MntNamespace:
+def new_mnt_ns(
+    machine: Machine, root: Mount, user_ns: UserNamespace | None = None
+) -> MntNamespace:
     """A namespace with `root` at its top."""
-    ns = MntNamespace(root)
+    ns = MntNamespace(root, user_ns)
     root.mnt_ns = ns
     root.mnt_parent = root
     root.mnt_mountpoint = root.mnt_root
@@ -207,18 +210,17 @@ def attach_tree(top: Mount, path: Path) -> None:
         attach_mount(mnt, Path(mnt.mnt_parent, mnt.mnt_mountpoint))
 
 
-def copy_mnt_ns(task: Task) -> MntNamespace:
-    """A copy of the task's mount tree (CLONE_NEWNS); moves the task's root and cwd over."""
+def copy_mnt_ns(task: Task, user_ns: UserNamespace | None, fs: FsStruct) -> MntNamespace:
+    """A copy of the task's mount tree (CLONE_NEWNS), owned by `user_ns`; moves `fs` over."""
     machine = task.machine
     old: MntNamespace = task.nsproxy.mnt
     top = copy_tree(machine, old.root, old.root.mnt_root)
     below: list[Mount] = top.mnt_private
     top.mnt_private = None
-    ns = new_mnt_ns(machine, top)
+    ns = new_mnt_ns(machine, top, user_ns)
     for mnt in below:
         attach_mount(mnt, Path(mnt.mnt_parent, mnt.mnt_mountpoint))
     twins = dict(zip(subtree(old.root), subtree(top), strict=True))
-    fs = task.fs
     fs.root = Path(twins.get(fs.root.mnt, fs.root.mnt), fs.root.dentry)
     fs.pwd = Path(twins.get(fs.pwd.mnt, fs.pwd.mnt), fs.pwd.dentry)
     return ns

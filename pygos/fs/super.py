@@ -13,6 +13,7 @@ from pygos.include.errno import EBUSY, ENODEV
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File, FilesStruct, FileSystemType, SuperBlock
     from pygos.include.linux.machine import Machine
+    from pygos.include.linux.ns_common import NsCommon
     from pygos.include.linux.sched import SigInfo, Task
     from pygos.kernel.pid import PidRef
     from pygos.kernel.seccomp import SeccompFilter
@@ -69,6 +70,11 @@ class VfsHooks:
         from pygos.fs.pidfs import pidfd_create
 
         return pidfd_create(task, target, flags)
+
+    def ns_of_file(self, file: File) -> NsCommon | None:
+        from pygos.fs.nsfs import ns_of_file
+
+        return ns_of_file(file)
 
     def close_fd(self, task: Task, fd: int) -> None:
         close_fd(task, fd)

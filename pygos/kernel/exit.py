@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pygos.include.linux.sched import SigInfo, TaskState
 from pygos.include.linux.syscalls import Int, syscall
 from pygos.kernel.futex import mm_release
+from pygos.kernel.nsproxy import exit_namespaces
 from pygos.kernel.pid import detach_pid
 from pygos.kernel.seccomp_calls import seccomp_release
 from pygos.kernel.signal import (
@@ -82,12 +83,15 @@ def do_exit(task: Task, status: int) -> None:
     if task.seccomp is not None:
         seccomp_release(task)
     task.fs.users -= 1
+    exit_namespaces(task)
     task.sighand.count -= 1
     group = task.group
     last = all(other is task or not other.alive for other in group.threads)
     task.state = TaskState.ZOMBIE
     if last:
         _group_dead(task)
+    if task.pid_ns is not None and task.pid_ns.child_reaper is task:
+        _reaper_exits(task)
     _reparent_children(task)
     _exit_notify(task, last)
     if group is machine.main_group and last:
@@ -159,17 +163,31 @@ def _reparent_children(task: Task) -> None:
         kill_orphaned_pgrp(child, task)
 
 
+def _reaper_exits(task: Task) -> None:
+    """A pid namespace loses its process 1: another thread of it, or all of it ends."""
+    ns = task.pid_ns
+    assert ns is not None
+    for other in task.group.threads:
+        if other is not task and other.alive:
+            ns.child_reaper = other
+            return
+    from pygos.kernel.pid_namespace import zap_pid_ns
+
+    zap_pid_ns(task)
+
+
 def _new_reaper(task: Task) -> Task:
     for other in task.group.threads:
         if other is not task and other.alive:
             return other
     if task.group.has_child_subreaper:
         parent = task.real_parent
-        while parent.pid > 1:
+        while parent.pid > 1 and parent.pid_ns is task.pid_ns:
             if parent.group.is_child_subreaper and parent.alive:
                 return parent
             parent = parent.real_parent
-    init = task.machine.pid1
+    ns = task.pid_ns
+    init = task.machine.pid1 if ns is None or ns.dead else ns.child_reaper
     assert init is not None
     return init
 

@@ -10,14 +10,13 @@ from pygos.include.dataclass import dataclass
 from pygos.include.errno import (
     E2BIG,
     EAGAIN,
-    EEXIST,
     EFAULT,
     EINVAL,
-    EPERM,
     ERESTARTNOINTR,
     Errno,
 )
 from pygos.include.linux.fs import FsStruct
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import (
     SIG_DEFAULT,
     NsProxy,
@@ -31,17 +30,22 @@ from pygos.include.linux.sched import (
 from pygos.include.linux.syscalls import Size, ULong, UserAddr, syscall
 from pygos.include.linux.wait import WaitQueue, wait_killable
 from pygos.include.uapi import sched as uapi
-from pygos.include.uapi.capability import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN
 from pygos.include.uapi.pidfd import PIDFD_THREAD
 from pygos.kernel.entry_work import SYSCALL_WORK_INHERITED
-from pygos.kernel.pid import alloc_pid, attach_pid, pid_is_free
+from pygos.kernel.nsproxy import (
+    NEW_NAMESPACES,
+    copy_namespaces,
+    exit_namespaces,
+    hold_set,
+)
+from pygos.kernel.pid import alloc_pid, attach_pid, free_pid, is_child_reaper
 from pygos.kernel.schedcalls import sched_fork
 from pygos.kernel.seccomp_calls import seccomp_fork, seccomp_release
-from pygos.kernel.unshare import check_namespaces, copy_namespaces
 from pygos.mm.fork import dup_mm
 from pygos.mm.mm import mmput
 
 if TYPE_CHECKING:
+    from pygos.include.linux.cred import Cred
     from pygos.include.linux.machine import Machine
 
 _SIGCHLD = 17
@@ -64,17 +68,19 @@ class CloneArgs:
     child_tid: int = 0
     tls: int = 0
     pidfd: int = 0
-    #: The number that the child is to have; 0: the next free one.
-    set_tid: int = 0
+    #: The numbers that the child is to have, in its innermost pid namespace first.
+    set_tid: tuple[int, ...] = ()
 
 
 class VforkWait:
     """task.restart of a parent whose vfork child still uses its memory."""
 
-    __slots__ = ("pid", "queue")
+    __slots__ = ("number", "pid", "queue")
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, number: int) -> None:
         self.pid = pid
+        #: What the parent knows it as.
+        self.number = number
         self.queue = WaitQueue()
 
 
@@ -90,7 +96,7 @@ def vfork(task: Task) -> int:
     return kernel_clone(task, CloneArgs(uapi.CLONE_VFORK | uapi.CLONE_VM))
 
 
-@syscall(partial="of namespaces only CLONE_NEWUTS; the others are refused with EINVAL")
+@syscall
 def clone(
     task: Task, flags: ULong, stack: UserAddr, parent_tid: UserAddr, child_tid: UserAddr,
     tls: UserAddr,
@@ -102,7 +108,7 @@ def clone(
     return kernel_clone(task, args)
 
 
-@syscall(partial="cgroups and namespaces but CLONE_NEWUTS are refused with EINVAL")
+@syscall
 def clone3(task: Task, args: UserAddr, size: Size) -> int:
     """Create a child process or thread, extensible form. clone(2).
 
@@ -135,12 +141,8 @@ def _clone3_args(task: Task, data: bytes) -> CloneArgs:
         raise EINVAL
     if (stack == 0) != (stack_size == 0):
         raise EINVAL
-    tid = 0
-    if tids:
-        _check_pidfd(flags, pidfd, parent_tid)
-        tid = _wanted_tid(task, tids)
     return CloneArgs(
-        flags, exit_signal, stack + stack_size, parent_tid, child_tid, tls, pidfd, tid
+        flags, exit_signal, stack + stack_size, parent_tid, child_tid, tls, pidfd, tids
     )
 
 
@@ -148,18 +150,6 @@ def _set_tids(task: Task, addr: int, count: int) -> tuple[int, ...]:
     """clone3's numbers for the child, one per pid namespace, the innermost first."""
     assert task.mm is not None
     return tuple(memoryview(task.mm.read(addr, 4 * count)).cast("i"))
-
-
-def _wanted_tid(task: Task, tids: tuple[int, ...]) -> int:
-    """The number for the one pid namespace there is. EINVAL, EPERM, EEXIST."""
-    pids = task.machine.pids
-    if len(tids) > 1 or not 0 < tids[0] < pids.max:
-        raise EINVAL
-    if not (task.cred.capable(CAP_SYS_ADMIN) or task.cred.capable(CAP_CHECKPOINT_RESTORE)):
-        raise EPERM
-    if not pid_is_free(pids, tids[0]):
-        raise EEXIST
-    return tids[0]
 
 
 def kernel_clone(task: Task, args: CloneArgs) -> int:
@@ -171,10 +161,11 @@ def kernel_clone(task: Task, args: CloneArgs) -> int:
             raise ERESTARTNOINTR
         child = copy_process(task, args)
         task.machine.nr_forks += 1
+        number = child.pid if task.pid_ns is None else pid_vnr(task, child.pid)
         if not args.flags & uapi.CLONE_VFORK:
             task.machine.sched.add(child)
-            return child.pid
-        task.restart = VforkWait(child.pid)
+            return number
+        task.restart = VforkWait(child.pid, number)
         child.vfork_done = task.restart.queue
         task.machine.sched.add(child)
     state = task.restart
@@ -183,14 +174,14 @@ def kernel_clone(task: Task, args: CloneArgs) -> int:
     busy = child_now is not None and child_now.vfork_done is state.queue
     if busy and not task.fatal_signal_pending():
         wait_killable(task, state.queue, why="kernel_clone")
-    return state.pid
+    return state.number
 
 
 def _check_flags(task: Task, args: CloneArgs) -> None:
     """The impossible combinations of clone(2), in Linux's order."""
     flags = args.flags
     _check_pidfd(flags, args.pidfd, args.parent_tid)
-    if flags & (uapi.CLONE_NEWNS | uapi.CLONE_FS) == uapi.CLONE_NEWNS | uapi.CLONE_FS:
+    if flags & (uapi.CLONE_NEWNS | uapi.CLONE_NEWUSER) and flags & uapi.CLONE_FS:
         raise EINVAL
     if flags & uapi.CLONE_THREAD and not flags & uapi.CLONE_SIGHAND:
         raise EINVAL
@@ -198,10 +189,13 @@ def _check_flags(task: Task, args: CloneArgs) -> None:
         raise EINVAL
     if flags & uapi.CLONE_CLEAR_SIGHAND and flags & uapi.CLONE_SIGHAND:
         raise EINVAL
-    if flags & uapi.CLONE_PARENT and task.group.leader is task.machine.pid1:
+    if flags & uapi.CLONE_PARENT and is_child_reaper(task):
         raise EINVAL
-    # A number in the low byte is the exit signal here, not CLONE_NEWTIME.
-    check_namespaces(task, flags & ~uapi.CLONE_NEWTIME)
+    if flags & uapi.CLONE_THREAD and (
+        flags & (uapi.CLONE_NEWUSER | uapi.CLONE_NEWPID)
+        or task.pid_ns is not task.nsproxy.pid_for_children
+    ):
+        raise EINVAL
 
 
 def _check_pidfd(flags: int, pidfd: int, parent_tid: int) -> None:
@@ -217,14 +211,29 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
     """A new task as a copy of `task`, not yet running. EAGAIN, ENOMEM."""
     machine = task.machine
     flags = args.flags
-    _check_nproc(task)
-    child = Task(machine, args.set_tid or alloc_pid(machine.pids))
+    cred = _copy_creds(task, flags)
+    _check_nproc(task, cred)
+    fs, nsproxy = task.fs, task.nsproxy
+    if not flags & uapi.CLONE_FS:
+        fs = FsStruct(fs.root, fs.pwd, fs.umask, 0)
+    if flags & NEW_NAMESPACES or nsproxy.time is not nsproxy.time_for_children:
+        nsproxy = copy_namespaces(task, flags, cred.user_ns, fs)
+    pid_ns = nsproxy.pid_for_children
+    child = Task(machine, alloc_pid(machine.pids, pid_ns, args.set_tid, task))
+    child.pid_ns = pid_ns
     try:
         _copy_mm(task, child, flags)
     except MemoryError:
+        free_pid(machine.pids, child.pid)
         raise EAGAIN from None
     _copy_identity(task, child, args)
-    _copy_files_fs(task, child, flags)
+    child.cred = cred
+    child.fs, child.nsproxy = fs, nsproxy
+    fs.users += 1
+    nsproxy.count += 1
+    if nsproxy is not task.nsproxy:
+        hold_set(nsproxy)
+    _copy_files(task, child, flags)
     _copy_sighand(task, child, flags)
     _copy_group(task, child, args)
     _copy_thread(task, child, args)
@@ -234,11 +243,22 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
         child.real_parent.children[child] = None
     child.group.threads.append(child)
     attach_pid(machine.pids, child)
+    if pid_ns is not None and pid_ns.child_reaper is None:
+        pid_ns.child_reaper = child
     _write_tids(task, child, args)
     return child
 
 
-def _check_nproc(task: Task) -> None:
+def _copy_creds(task: Task, flags: int) -> Cred:
+    """The parent's; with CLONE_NEWUSER all powerful in a new user namespace. ENOSPC, EPERM."""
+    if not flags & uapi.CLONE_NEWUSER:
+        return task.cred
+    from pygos.kernel.user_namespace import create_user_ns
+
+    return create_user_ns(task, task.cred)
+
+
+def _check_nproc(task: Task, cred: Cred) -> None:
     """RLIMIT_NPROC (not for the privileged) and the machine's own limit on tasks."""
     machine = task.machine
     if len(machine.pids.tasks) >= machine.sysctl.get("kernel.threads-max", 16384):
@@ -271,7 +291,6 @@ def _copy_mm(task: Task, child: Task, flags: int) -> None:
 
 def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.comm = task.comm
-    child.cred = task.cred
     child.personality = task.personality
     child.dumpable = task.dumpable
     child.no_new_privs = task.no_new_privs
@@ -291,7 +310,6 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     sched_fork(child)
     child.cpus_allowed = task.cpus_allowed
     child.blocked = task.blocked
-    child.nsproxy = copy_namespaces(task.nsproxy, args.flags)
     child.start_time = task.machine.clock.monotonic()
     child.start_boottime = task.machine.clock.boottime()
     if args.flags & uapi.CLONE_VM and not args.flags & uapi.CLONE_VFORK:
@@ -300,17 +318,12 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
         child.altstack = SigAltStack(task.altstack.sp, task.altstack.size, task.altstack.flags)
 
 
-def _copy_files_fs(task: Task, child: Task, flags: int) -> None:
+def _copy_files(task: Task, child: Task, flags: int) -> None:
     if flags & uapi.CLONE_FILES:
         task.files.count += 1
         child.files = task.files
     else:
         child.files = task.machine.fs_hooks.dup_files(task.files)
-    if flags & uapi.CLONE_FS:
-        task.fs.users += 1
-        child.fs = task.fs
-    else:
-        child.fs = FsStruct(task.fs.root, task.fs.pwd, task.fs.umask)
 
 
 def _copy_sighand(task: Task, child: Task, flags: int) -> None:
@@ -401,6 +414,8 @@ def _abandon(child: Task) -> None:
     if child.seccomp is not None:
         seccomp_release(child)
     child.fs.users -= 1
+    exit_namespaces(child)
+    free_pid(child.machine.pids, child.pid)
     child.sighand.count -= 1
     mm, cpu = child.mm, child.cpu
     child.mm = child.cpu = None
@@ -415,9 +430,9 @@ def _write_tids(task: Task, child: Task, args: CloneArgs) -> None:
     flags = args.flags
     try:
         if flags & uapi.CLONE_PARENT_SETTID and task.mm is not None:
-            task.mm.write_u32(args.parent_tid, child.pid)
+            task.mm.write_u32(args.parent_tid, pid_vnr(task, child.pid))
         if flags & uapi.CLONE_CHILD_SETTID and child.mm is not None:
-            child.mm.write_u32(args.child_tid, child.pid)
+            child.mm.write_u32(args.child_tid, pid_vnr(child, child.pid))
     except EFAULT:
         pass  # Linux ignores a bad address here (put_user in schedule_tail)
 

@@ -1,57 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""unshare(2): give up what is shared with others; and the namespaces that there are.
-
-Of namespaces only UTS ones can be made; the others are refused as by a kernel that is built
-without them.
-"""
+"""unshare(2): give up what is shared with others (the end of kernel/fork.c)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.include.errno import EINVAL, EPERM
+from pygos.include.errno import EINVAL
 from pygos.include.linux.fs import FsStruct
-from pygos.include.linux.sched import NsProxy, UtsNamespace
 from pygos.include.linux.syscalls import ULongFlags, syscall
 from pygos.include.uapi import sched as uapi
-from pygos.include.uapi.capability import CAP_SYS_ADMIN
+from pygos.kernel.nsproxy import (
+    NEW_NAMESPACES,
+    check_new,
+    create_new_namespaces,
+    switch_namespaces,
+)
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
-_ABSENT: Final = (
-    uapi.CLONE_NEWNS | uapi.CLONE_NEWCGROUP | uapi.CLONE_NEWIPC | uapi.CLONE_NEWPID
-    | uapi.CLONE_NEWNET
-)  # fmt: skip
-_NEW_NAMESPACES: Final = _ABSENT | uapi.CLONE_NEWUTS
 _KNOWN: Final = (
-    _NEW_NAMESPACES | uapi.CLONE_NEWUSER | uapi.CLONE_NEWTIME | uapi.CLONE_THREAD
-    | uapi.CLONE_FS | uapi.CLONE_SIGHAND | uapi.CLONE_VM | uapi.CLONE_FILES | uapi.CLONE_SYSVSEM
+    NEW_NAMESPACES | uapi.CLONE_NEWUSER | uapi.CLONE_THREAD | uapi.CLONE_FS | uapi.CLONE_SIGHAND
+    | uapi.CLONE_VM | uapi.CLONE_FILES | uapi.CLONE_SYSVSEM
 )  # fmt: skip
 
 
-def check_namespaces(task: Task, flags: int) -> None:
-    """May the namespaces that `flags` name be made? EPERM, EINVAL, in this order."""
-    if flags & uapi.CLONE_NEWUSER:
-        raise EINVAL
-    if not flags & (_NEW_NAMESPACES | uapi.CLONE_NEWTIME):
-        return
-    if not task.cred.capable(CAP_SYS_ADMIN):
-        raise EPERM
-    if flags & (_ABSENT | uapi.CLONE_NEWTIME):
-        raise EINVAL
-
-
-def copy_namespaces(old: NsProxy, flags: int) -> NsProxy:
-    """The namespaces of a task that shares all but those in `flags` with `old`."""
-    if not flags & uapi.CLONE_NEWUTS:
-        return old
-    return NsProxy(UtsNamespace(old.uts.nodename, old.uts.domainname), old.mnt)
-
-
-@syscall(partial="of namespaces only CLONE_NEWUTS; the others are refused with EINVAL")
-def unshare(task: Task, flags: ULongFlags) -> int:
-    """Stop sharing what `flags` name. unshare(2). Errors: EINVAL, EPERM."""
+def _implied(flags: int) -> int:
+    """What can't be unshared alone brings more."""
     if flags & uapi.CLONE_NEWUSER:
         flags |= uapi.CLONE_THREAD | uapi.CLONE_FS
     if flags & uapi.CLONE_VM:
@@ -60,16 +35,49 @@ def unshare(task: Task, flags: ULongFlags) -> int:
         flags |= uapi.CLONE_THREAD
     if flags & uapi.CLONE_NEWNS:
         flags |= uapi.CLONE_FS
+    return flags
+
+
+@syscall
+def unshare(task: Task, flags: ULongFlags) -> int:
+    """Stop sharing what `flags` name. unshare(2). Errors: EINVAL, EPERM, ENOSPC, EUSERS."""
+    flags = _implied(flags)
     _check_alone(task, flags)
-    check_namespaces(task, flags)
-    if flags & uapi.CLONE_FS and task.fs.users > 1:
-        task.fs.users -= 1
-        task.fs = FsStruct(task.fs.root, task.fs.pwd, task.fs.umask)
+    fs = task.fs
+    if flags & uapi.CLONE_FS and fs.users > 1:
+        fs = FsStruct(fs.root, fs.pwd, fs.umask)
+    cred, nsproxy = task.cred, None
+    if flags & uapi.CLONE_NEWUSER:
+        from pygos.kernel.user_namespace import create_user_ns
+
+        cred = create_user_ns(task, cred)
+    if flags & NEW_NAMESPACES:
+        check_new(task, flags, cred.user_ns)
+        nsproxy = create_new_namespaces(task, flags, cred.user_ns, fs)
     if flags & uapi.CLONE_FILES and task.files.count > 1:
         task.files.count -= 1
         task.files = task.machine.fs_hooks.dup_files(task.files)
-    task.nsproxy = copy_namespaces(task.nsproxy, flags)
+    if fs is not task.fs:
+        task.fs.users -= 1
+        task.fs = fs
+    _give_up_semaphores(task, flags)
+    if nsproxy is not None:
+        switch_namespaces(task, nsproxy)
+    if cred is not task.cred:
+        from pygos.kernel.cred import commit_creds
+
+        commit_creds(task, cred)
     return 0
+
+
+def _give_up_semaphores(task: Task, flags: int) -> None:
+    """The adjustments of SEM_UNDO are made now: the ids will mean others, or nothing."""
+    if flags & (uapi.CLONE_NEWIPC | uapi.CLONE_SYSVSEM) and task.sysvsem is not None:
+        task.sysvsem.release(task)
+        task.sysvsem = None
+    if flags & uapi.CLONE_NEWIPC and task.sysvshm is not None:
+        task.sysvshm.exit(task)
+        task.sysvshm = None
 
 
 def _check_alone(task: Task, flags: int) -> None:

@@ -3,25 +3,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pygos.include.errno import EINVAL, EPERM
+from pygos.include.linux.ns_common import UtsNamespace
 from pygos.include.linux.syscalls import Int, Out, UserAddr, syscall
 from pygos.include.uapi.capability import CAP_SYS_ADMIN
 from pygos.include.uapi.personality import PER_LINUX32, PER_MASK, UNAME26
+from pygos.include.uapi.sched import CLONE_NEWUTS
 from pygos.include.uapi.utsname import UTS_LEN, NewUtsname
 from pygos.include.uapi.version import (
     LINUX_VERSION_PATCHLEVEL,
     UTS_RELEASE,
     UTS_SYSNAME,
 )
+from pygos.kernel.nsproxy import NsOps, charge_namespace
 
 if TYPE_CHECKING:
+    from pygos.include.linux.fs import FsStruct
+    from pygos.include.linux.machine import Machine
+    from pygos.include.linux.ns_common import NsCommon
     from pygos.include.linux.sched import Task
+    from pygos.include.linux.user_namespace import UserNamespace
 
 #: No date: two machines of one release say the same.
 UTS_VERSION: Final = "#1 SMP"
 UTS_MACHINE: Final = "x86_64"
+
+
+class UtsNsOps(NsOps):
+    """utsns_operations. All tasks have one in their set: there is no None."""
+
+    __slots__ = ()
+    name = "uts"
+    flag = CLONE_NEWUTS
+
+    def make_first(self, machine: Machine) -> NsCommon:
+        return machine.init_task.nsproxy.uts
+
+    def unfirst(self, machine: Machine, ns: NsCommon) -> NsCommon | None:
+        return ns
+
+    def copy(self, task: Task, old: Any, user_ns: UserNamespace | None, fs: FsStruct) -> NsCommon:
+        ns = UtsNamespace(old.nodename, old.domainname, user_ns)
+        charge_namespace(task, ns, user_ns, "uts")
+        return ns
+
+
+NS_OPS: Final = UtsNsOps()
 
 
 def _release(task: Task) -> str:
@@ -44,7 +73,7 @@ def newuname(task: Task, name: Out[NewUtsname]) -> int:
 
 
 def _new_name(task: Task, addr: int, length: int) -> str:
-    if not task.cred.capable(CAP_SYS_ADMIN):
+    if not task.cred.ns_capable(task.nsproxy.uts.user_ns, CAP_SYS_ADMIN):
         raise EPERM
     if not 0 <= length <= UTS_LEN:
         raise EINVAL

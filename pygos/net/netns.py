@@ -7,27 +7,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.include.errno import EAFNOSUPPORT
+from pygos.include.linux.ns_common import NsCommon
+from pygos.include.uapi.sched import CLONE_NEWNET
 from pygos.include.uapi.socket import AF_UNIX
+from pygos.kernel.nsproxy import NsOps, charge_namespace
 
 if TYPE_CHECKING:
-    from pygos.include.linux.fs import SuperBlock
+    from pygos.include.linux.fs import FsStruct, SuperBlock
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
+    from pygos.include.linux.user_namespace import UserNamespace
     from pygos.net.sock import Socket
 
-#: machine.misc: the machine's only network namespace.
+#: machine.misc: the machine's first network namespace.
 _NET: Final = "net"
 #: Families by number, and the modules that have their ``create()``.
 FAMILIES: Final = {AF_UNIX: "pygos.net.unix.af_unix"}
 NPROTO: Final = 46
 
 
-class Net:
+class Net(NsCommon):
     """One network namespace."""
 
     __slots__ = ("cookies", "families", "sockfs")
+    ns_name = "net"
+    ns_flag = CLONE_NEWNET
 
-    def __init__(self) -> None:
+    def __init__(self, user_ns: UserNamespace | None = None) -> None:
+        super().__init__(user_ns)
         self.sockfs: SuperBlock | None = None
         #: What the families keep, by number.
         self.families: dict[int, Any] = {}
@@ -40,11 +47,36 @@ class Net:
 
 
 def net_of(machine: Machine) -> Net:
-    """The machine's network namespace, made at the first use."""
+    """The machine's first network namespace, made at the first use."""
     net: Net | None = machine.misc.get(_NET)
     if net is None:
         net = machine.misc[_NET] = Net()
     return net
+
+
+def task_net(task: Task) -> Net:
+    """The network namespace of a task."""
+    net: Net | None = task.nsproxy.net
+    return net if net is not None else net_of(task.machine)
+
+
+class NetNsOps(NsOps):
+    """netns_operations. A new one has no devices and no names."""
+
+    __slots__ = ()
+    name = "net"
+    flag = CLONE_NEWNET
+
+    def make_first(self, machine: Machine) -> NsCommon:
+        return net_of(machine)
+
+    def copy(self, task: Task, old: Any, user_ns: UserNamespace | None, fs: FsStruct) -> NsCommon:
+        ns = Net(user_ns)
+        charge_namespace(task, ns, user_ns, "net")
+        return ns
+
+
+NS_OPS: Final = NetNsOps()
 
 
 def sock_create(task: Task, family: int, type_: int, protocol: int) -> Socket:

@@ -32,6 +32,7 @@ from pygos.include.linux.fs import (
 )
 from pygos.include.linux.sched import NsProxy, UtsNamespace
 from pygos.include.uapi import fcntl as f
+from pygos.init.namespaces import NS_MODULES
 from pygos.mm.uaccess import KernelBuffer
 from tests.support.fakes import fake_machine, fake_task
 
@@ -58,6 +59,7 @@ class Box:
         place = Path(root, root.mnt_root)
         self.task.fs = FsStruct(place, place, 0)
         self.task.nsproxy = NsProxy(UtsNamespace("box"), self.machine.init_mnt_ns)
+        self.machine.ns_modules = NS_MODULES
 
     def become(self, uid: int, gid: int, *groups: int) -> None:
         caps = (1 << 41) - 1 if uid == 0 else 0

@@ -136,7 +136,7 @@ def test_a_new_namespace_has_its_own_mounts(k: Kernel) -> None:
     do_mount(k, b"none", b"/mnt", b"tmpfs")
     k.put(b"/mnt/both")
     child = k.child(2)
-    child.nsproxy.mnt = copy_mnt_ns(child)
+    child.nsproxy.mnt = copy_mnt_ns(child, None, child.fs)
     k.task, parent = child, k.task
     child.mm = k.mem
     do_mount(k, b"none", b"/dst", b"tmpfs")

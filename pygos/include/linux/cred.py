@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pygos.include.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from pygos.include.linux.user_namespace import UserNamespace
 
 CAP_FULL = (1 << 41) - 1
 
@@ -27,8 +32,22 @@ class Cred:
     cap_bset: int = CAP_FULL
     cap_ambient: int = 0
     securebits: int = 0
+    #: None: the first one. Ids above are the kernel's (include/linux/user_namespace.py).
+    user_ns: UserNamespace | None = None
 
     def capable(self, cap: int) -> bool:
+        """Over what belongs to the machine: capabilities of inner namespaces don't count."""
+        return bool(self.cap_effective >> cap & 1) and self.user_ns is None
+
+    def ns_capable(self, ns: UserNamespace | None, cap: int) -> bool:
+        """Over what belongs to `ns` (None: the first): cap_capable(), user_namespaces(7)."""
+        mine = self.user_ns
+        while ns is not mine:
+            if ns is None or (mine is not None and ns.level <= mine.level):
+                return False
+            if ns.parent is mine and ns.owner == self.euid:
+                return True
+            ns = ns.parent
         return bool(self.cap_effective >> cap & 1)
 
     def in_group(self, gid: int) -> bool:

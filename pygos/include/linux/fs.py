@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pygos.include.dataclass import dataclass, field
+from pygos.include.dataclass import dataclass
 from pygos.include.errno import (
     EINVAL,
     ENODEV,
@@ -25,6 +25,7 @@ from pygos.include.errno import (
     EPERM,
     ESPIPE,
 )
+from pygos.include.linux.ns_common import NsCommon
 from pygos.include.linux.wait import WaitQueue
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.mm_types import IoBuffer, Mapping, Vma
     from pygos.include.linux.sched import Task
+    from pygos.include.linux.user_namespace import UserNamespace
 
 #: File type bits of i_mode (stat.h).
 S_IFMT, S_IFSOCK, S_IFLNK, S_IFREG = 0o170000, 0o140000, 0o120000, 0o100000
@@ -595,14 +597,19 @@ class FsStruct:
     users: int = 1
 
 
-@dataclass(slots=True)
-class MntNamespace:
+class MntNamespace(NsCommon):
     """A tree of mounts. `table`: what is mounted at (parent mount, mountpoint)."""
 
-    root: Mount
-    table: dict[tuple[int, Dentry], Mount] = field(default_factory=dict)
-    event: int = 0
-    poll: WaitQueue = field(default_factory=WaitQueue)
+    __slots__ = ("event", "poll", "root", "table")
+    ns_name = "mnt"
+    ns_flag = 0x0002_0000
+
+    def __init__(self, root: Mount, user_ns: UserNamespace | None = None) -> None:
+        super().__init__(user_ns)
+        self.root = root
+        self.table: dict[tuple[int, Dentry], Mount] = {}
+        self.event = 0
+        self.poll = WaitQueue()
 
 
 INODE_DEFAULT_OPS = InodeOperations()

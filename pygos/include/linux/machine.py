@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Mount,
         SuperBlock,
     )
+    from pygos.include.linux.ns_common import NsCommon
     from pygos.include.linux.platform import Clock, Entropy, Platform, Ram
     from pygos.include.linux.sched import PidTable, SigInfo, SignalStruct, Task
     from pygos.include.linux.timer import TimerQueue
@@ -94,6 +95,9 @@ class FsHooks(Protocol):
     def seccomp_listener(self, task: Task, filter: SeccompFilter) -> int:
         """A descriptor that answers for a new filter. Errors: EMFILE, ENFILE."""
 
+    def ns_of_file(self, file: File) -> NsCommon | None:
+        """The namespace that a file of nsfs is; None for any other file."""
+
     def fput(self, file: File) -> None:
         """Drop one reference of a file."""
 
@@ -135,6 +139,7 @@ class Machine:
         "locks",
         "main_group", "misc",
         "mm_state",
+        "ns_modules",
         "nr_cpus",
         "nr_files",
         "nr_forks",
@@ -173,6 +178,8 @@ class Machine:
         #: Services of the host (host files, streams, terminal), by name.
         self.host: dict[str, Any] = {}
         self.nr_cpus = 1
+        #: CLONE_NEW* flag -> the module with the operations (kernel/nsproxy.py).
+        self.ns_modules: dict[int, str] = {}
         self.hostname = "pygos"
         #: Pid 0: the kernel's own identity for work not done for a program.
         self.init_task: Task

@@ -13,13 +13,16 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from pygos.include.dataclass import dataclass, field
+from pygos.include.linux.ns_common import NsProxy as NsProxy
+from pygos.include.linux.ns_common import UtsNamespace as UtsNamespace
 from pygos.include.linux.wait import WaitQueue
 
 if TYPE_CHECKING:
     from pygos.include.errno import Restart
     from pygos.include.linux.cred import Cred
-    from pygos.include.linux.fs import FilesStruct, FsStruct, MntNamespace
+    from pygos.include.linux.fs import FilesStruct, FsStruct
     from pygos.include.linux.machine import Machine
+    from pygos.include.linux.pid_namespace import PidNamespace
     from pygos.include.linux.platform import Cpu
     from pygos.mm.mm import Mm
 
@@ -201,22 +204,6 @@ class SignalStruct:
 
 
 @dataclass(slots=True)
-class UtsNamespace:
-    """uname(2)'s changeable names."""
-
-    nodename: str
-    domainname: str = "(none)"
-
-
-@dataclass(slots=True)
-class NsProxy:
-    """The namespaces of a task."""
-
-    uts: UtsNamespace
-    mnt: MntNamespace
-
-
-@dataclass(slots=True)
 class SigAltStack:
     """sigaltstack(2)."""
 
@@ -280,6 +267,7 @@ class Task:
         "pending",
         "personality",
         "pid",
+        "pid_ns",
         "policy",
         "prio",
         "ptrace",
@@ -330,8 +318,11 @@ class Task:
 
     def __init__(self, machine: Machine, pid: int) -> None:
         self.machine = machine
+        #: Numbers are the first pid namespace's; kernel/pid.py translates for programs.
         self.pid = pid
         self.tgid = pid
+        #: The pid namespace it was made in; None: the first one.
+        self.pid_ns: PidNamespace | None = None
         self.comm = b""
         self.state = TaskState.RUNNING
         #: The platform's CPU context, and its registers (same object as cpu.regs).
@@ -486,3 +477,5 @@ class PidTable:
     sessions: dict[int, dict[Task, None]] = field(default_factory=dict)
     last: int = 0
     max: int = 32768
+    #: Number -> the innermost pid namespace it is visible in, for those not of the first one.
+    inner: dict[int, PidNamespace] = field(default_factory=dict)
