@@ -33,6 +33,7 @@ from pygos.include.linux.cred import CAP_FULL, Cred
 from pygos.include.linux.fs import FilesStruct, FsStruct
 from pygos.include.linux.machine import Machine
 from pygos.include.linux.platform import PAGE_SIZE
+from pygos.init.namespaces import NS_MODULES
 from pygos.include.linux.sched import PidTable, SigInfo, Task, TaskState
 from pygos.include.linux.timer import TimerQueue
 from pygos.include.uapi.version import UTS_RELEASE
@@ -143,6 +144,7 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
     idle.files = FilesStruct()
     idle.cpus_allowed = (1 << machine.nr_cpus) - 1
     machine.init_task = idle
+    machine.ns_modules = NS_MODULES
     directory = "/" if config.root == "host" else config.root
     machine.host["files"] = HostFiles(directory)
     if directory != "/":

@@ -20,6 +20,7 @@ SYSCALL_MODULES = (
     "pygos.kernel.kill",
     "pygos.kernel.membarrier",
     "pygos.kernel.nice",
+    "pygos.kernel.nsproxy",
     "pygos.kernel.prctl",
     "pygos.kernel.reboot",
     "pygos.kernel.resource",

@@ -13,7 +13,7 @@ from pygos.include.uapi.socket import (
     SOCK_SEQPACKET,
     SOCK_STREAM,
 )
-from pygos.net.netns import net_of
+from pygos.net.netns import task_net
 from pygos.net.sock import Socket
 from pygos.net.unix.dgram import UnixDgramOps, UnixSeqpacketOps
 from pygos.net.unix.sock import UnixSock, unix_net
@@ -39,6 +39,6 @@ def create(task: Task, type_: int, protocol: int) -> Socket:
         ops = _SEQPACKET
     else:
         raise ESOCKTNOSUPPORT
-    if len(unix_net(net_of(task.machine)).socks) > 2 * task.machine.file_max:
+    if len(unix_net(task_net(task)).socks) > 2 * task.machine.file_max:
         raise ENFILE
     return Socket(type_, ops, UnixSock(task, type_))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.net.netns import net_of
+from pygos.net.netns import task_net
 from pygos.net.sock import TCP_ESTABLISHED, TCP_LISTEN
 from pygos.net.unix.sock import UnixSock, unix_net
 
@@ -43,5 +43,5 @@ def _line(number: int, sk: UnixSock) -> str:
 
 def unix_text(task: Task) -> str:
     """All sockets. The first column is a number instead of an address of the kernel's."""
-    socks = unix_net(net_of(task.machine)).socks
+    socks = unix_net(task_net(task)).socks
     return _HEADER + "".join(_line(number, sk) for number, sk in enumerate(socks, 1))

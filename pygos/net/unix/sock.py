@@ -15,7 +15,7 @@ from pygos.include.errno import ECONNRESET
 from pygos.include.linux.wait import WaitQueue
 from pygos.include.uapi.poll import POLLHUP
 from pygos.include.uapi.socket import AF_UNIX, SOCK_DGRAM, SOCK_STREAM
-from pygos.net.netns import net_of
+from pygos.net.netns import net_of, task_net
 from pygos.net.sock import SHUTDOWN_MASK, TCP_CLOSE, TCP_LISTEN, WRITABLE, Sock
 
 if TYPE_CHECKING:
@@ -123,9 +123,12 @@ class UnixSock(Sock):
     )  # fmt: skip
 
     def __init__(self, task: Task, type_: int) -> None:
-        net = net_of(task.machine)
+        net = task_net(task)
         super().__init__(task, net, AF_UNIX, type_, 0)
         self.unet = unix_net(net)
+        if net is not net_of(task.machine):
+            # Names in file systems are the machine's, whatever the namespace.
+            self.unet.inodes = unix_net(net_of(task.machine)).inodes
         self.backlog = task.machine.sysctl.get("net.unix.max_dgram_qlen", 10)
         self.addr: UnixAddr | None = None
         #: The name is this socket's own, in one of the tables.
