@@ -261,6 +261,8 @@ def _copy_creds(task: Task, flags: int) -> Cred:
 def _check_nproc(task: Task, cred: Cred) -> None:
     """RLIMIT_NPROC (not for the privileged) and the machine's own limit on tasks."""
     machine = task.machine
+    if task.dl is not None and not task.policy & uapi.SCHED_RESET_ON_FORK:
+        raise EAGAIN  # its bandwidth was promised to one task
     if len(machine.pids.tasks) >= machine.sysctl.get("kernel.threads-max", 16384):
         raise EAGAIN
     limit = task.group.rlim[_RLIMIT_NPROC][0]
@@ -307,7 +309,7 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.rt_priority = task.rt_priority
     child.ioprio = task.ioprio
     child.sched_group = task.sched_group
-    sched_fork(child)
+    sched_fork(task, child)
     child.cpus_allowed = task.cpus_allowed
     child.blocked = task.blocked
     child.start_time = task.machine.clock.monotonic()

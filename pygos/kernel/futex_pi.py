@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 #: How many locks priorities are passed along (max_lock_depth).
 _MAX_CHAIN: Final = 1024
 _M32: Final = 0xFFFF_FFFF
+#: A deadline task lends the highest real-time priority: its bandwidth is its own.
+MAX_LENT: Final = 99
 
 
 class PiQ(FutexQ):
@@ -72,13 +74,14 @@ def lent_priority(task: Task) -> int:
     waiters: dict[PiQ, None] | None = task.machine.misc.get(PI_WAITERS)
     if not waiters:
         return 0
-    return max((q.task.prio for q in waiters if q.owner is task), default=0)
+    most = max((q.task.prio for q in waiters if q.owner is task), default=0)
+    return min(most, MAX_LENT)
 
 
 def _adjust(task: Task | None) -> None:
     """The waiters of a task's locks have changed: so may its priority, and so on in a chain."""
     for _ in range(_MAX_CHAIN):
-        if task is None or not task.alive:
+        if task is None or not task.alive or task.dl is not None:
             return
         prio = max(task.rt_priority, lent_priority(task))
         if prio == task.prio:

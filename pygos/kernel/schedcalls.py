@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.include.errno import E2BIG, EINVAL, EPERM, ESRCH
+from pygos.include.errno import E2BIG, EBUSY, EINVAL, EPERM, ESRCH
 from pygos.include.linux.syscalls import Int, Out, OutInt, Pid, UInt, UserAddr, syscall
 from pygos.include.uapi import sched as uapi
 from pygos.include.uapi.capability import CAP_SYS_NICE
-from pygos.include.uapi.resource import RLIMIT_RTPRIO
 from pygos.include.uapi.sched import SchedAttr, SchedParam
 from pygos.include.uapi.time import Timespec
-from pygos.kernel.futex_pi import lent_priority
-from pygos.kernel.nice import can_nice
+from pygos.kernel.time.clocks import TICK_NSEC
 from pygos.kernel.time.timespec import to_timespec
 
 if TYPE_CHECKING:
@@ -25,9 +23,7 @@ if TYPE_CHECKING:
 _RT: Final = (uapi.SCHED_FIFO, uapi.SCHED_RR)
 _FAIR: Final = (uapi.SCHED_NORMAL, uapi.SCHED_BATCH, uapi.SCHED_IDLE)
 _MAX_RT_PRIO: Final = 99
-#: Time slices, ns: SCHED_RR as Linux reports it, and the scheduler's own.
-_RR_SLICE: Final = 100_000_000
-_SLICE: Final = 10_000_000
+_M32: Final = 0xFFFF_FFFF
 _CPUMASK_SIZE: Final = 8
 _PAGE: Final = 4096
 _RESET: Final = uapi.SCHED_RESET_ON_FORK
@@ -79,7 +75,7 @@ def allowed_cpus(task: Task) -> int:
 
 @syscall
 def sched_setaffinity(task: Task, pid: Pid, length: UInt, user_mask: UserAddr) -> int:
-    """Choose the CPUs of a task. sched_setaffinity(2). EINVAL, EPERM, ESRCH, EFAULT."""
+    """Choose the CPUs of a task. sched_setaffinity(2). EBUSY, EINVAL, EPERM, ESRCH, EFAULT."""
     assert task.mm is not None
     data = task.mm.read(user_mask, min(length, _CPUMASK_SIZE))
     target = task.machine.pids.tasks.get(pid) if pid else task
@@ -87,7 +83,10 @@ def sched_setaffinity(task: Task, pid: Pid, length: UInt, user_mask: UserAddr) -
         raise ESRCH
     if not _same_owner(task, target) and not task.cred.capable(CAP_SYS_NICE):
         raise EPERM
-    mask = int.from_bytes(data, "little") & (1 << task.machine.nr_cpus) - 1
+    there = (1 << task.machine.nr_cpus) - 1
+    mask = int.from_bytes(data, "little") & there
+    if target.dl is not None and mask != there:
+        raise EBUSY
     if not mask:
         raise EINVAL
     task.machine.sched.set_affinity(target, mask)
@@ -107,50 +106,26 @@ def getcpu(task: Task, cpup: OutInt, nodep: OutInt) -> int:
 # -- policies
 
 
-def _set_policy(task: Task, target: Task, policy: int, priority: int, nice: int | None) -> None:
-    """__sched_setscheduler(): EINVAL, EPERM. `policy` may carry SCHED_RESET_ON_FORK."""
-    reset, policy = policy & _RESET, policy & ~_RESET
-    if policy not in _RT and policy not in _FAIR:
-        raise EINVAL
-    if not 0 <= priority <= _MAX_RT_PRIO or (policy in _RT) != (priority != 0):
-        raise EINVAL
-    if not task.cred.capable(CAP_SYS_NICE):
-        _check_policy(task, target, policy, priority, nice)
-        if target.policy & _RESET and not reset:
-            raise EPERM
-    target.policy = policy | reset
-    target.rt_priority = priority
-    target.machine.sched.set_prio(target, max(priority, lent_priority(target)))
-    if nice is not None and policy in _FAIR:
-        target.nice = nice
-    target.machine.sched.set_weight(target)
+def _set(task: Task, target: Task, policy: int, priority: int) -> None:
+    """As sched_setattr(2), but all else stays as it is."""
+    from pygos.kernel.sched.policy import SETPARAM_POLICY, set_scheduler
+
+    attr = SchedAttr(0, 0, 0, target.nice, priority & _M32)
+    if target.se is not None:
+        attr.sched_runtime = target.se.slice
+    if policy != SETPARAM_POLICY and policy & _RESET:
+        attr.sched_flags = uapi.SCHED_FLAG_RESET_ON_FORK
+        policy &= ~_RESET
+    set_scheduler(task, target, policy, attr)
 
 
-def _check_policy(task: Task, target: Task, policy: int, priority: int, nice: int | None) -> None:
-    """What the unprivileged may do."""
-    old = target.policy & ~_RESET
-    lower = policy in _FAIR and nice is not None and nice < target.nice
-    if lower and not can_nice(task, target, nice or 0):
-        raise EPERM
-    if policy in _RT:
-        limit = target.group.rlim[RLIMIT_RTPRIO][0]
-        if policy != old and not limit:
-            raise EPERM
-        if priority > target.rt_priority and priority > limit:
-            raise EPERM
-    if old == uapi.SCHED_IDLE != policy and not can_nice(task, target, target.nice):
-        raise EPERM
-    if not _same_owner(task, target):
-        raise EPERM
-
-
-@syscall(partial="SCHED_DEADLINE and SCHED_EXT are refused with EINVAL")
+@syscall
 def sched_setscheduler(task: Task, pid: Pid, policy: Int, param: UserAddr) -> int:
     """Set policy and priority. sched_setscheduler(2). EINVAL, EPERM, ESRCH."""
     if policy < 0 or not param or pid < 0:
         raise EINVAL
     priority = _read_param(task, param)
-    _set_policy(task, find_process(task, pid), policy, priority, None)
+    _set(task, find_process(task, pid), policy, priority)
     return 0
 
 
@@ -165,8 +140,7 @@ def sched_setparam(task: Task, pid: Pid, param: UserAddr) -> int:
     if not param or pid < 0:
         raise EINVAL
     priority = _read_param(task, param)
-    target = find_process(task, pid)
-    _set_policy(task, target, target.policy, priority, None)
+    _set(task, find_process(task, pid), -1, priority)
     return 0
 
 
@@ -204,34 +178,36 @@ def sched_get_priority_min(task: Task, policy: Int) -> int:
 @syscall
 def sched_rr_get_interval(task: Task, pid: Pid, interval: Out[Timespec]) -> int:
     """The length of a time slice; 0 for SCHED_FIFO. sched_rr_get_interval(2)."""
-    policy = find_process(task, pid).policy & ~_RESET
-    if policy == uapi.SCHED_FIFO:
-        ns = 0
-    else:
-        ns = _RR_SLICE if policy == uapi.SCHED_RR else _SLICE
+    target = find_process(task, pid)
+    policy = target.policy & ~_RESET
+    ns = 0
+    if policy == uapi.SCHED_RR:
+        ns = int(task.machine.sysctl.get("kernel.sched_rr_timeslice_ms", 100)) * 1_000_000
+    elif policy in _FAIR:
+        # In whole ticks, as Linux counts: 0 for slices below one.
+        ns = (target.se.slice if target.se is not None else 0) // TICK_NSEC * TICK_NSEC
     interval.put(to_timespec(ns))
     return 0
 
 
-@syscall(partial="SCHED_DEADLINE, SCHED_EXT and utilization clamps are refused with EINVAL")
+@syscall(partial="SCHED_EXT is refused with EINVAL, utilization clamps with EOPNOTSUPP")
 def sched_setattr(task: Task, pid: Pid, uattr: UserAddr, flags: UInt) -> int:
-    """Set policy, priority and nice value. sched_setattr(2). E2BIG, EINVAL, EPERM, ESRCH."""
+    """Set policy and parameters. sched_setattr(2). E2BIG, EBUSY, EINVAL, EPERM, ESRCH."""
+    from pygos.kernel.sched.policy import SETPARAM_POLICY, get_params, set_scheduler
+
     if not uattr or pid < 0 or flags:
         raise EINVAL
     attr = _read_attr(task, uattr)
-    known = uapi.SCHED_FLAG_RESET_ON_FORK | uapi.SCHED_FLAG_KEEP_ALL
-    if attr.sched_policy >> 31 or attr.sched_flags & ~known:
+    if attr.sched_policy >> 31:
         raise EINVAL
-    target = find_process(task, pid)
-    policy, priority = attr.sched_policy, attr.sched_priority
-    nice: int | None = max(-20, min(19, attr.sched_nice))
+    policy = attr.sched_policy
     if attr.sched_flags & uapi.SCHED_FLAG_KEEP_POLICY:
-        policy = target.policy & ~_RESET
+        policy = SETPARAM_POLICY
+    attr.sched_nice = max(uapi.MIN_NICE, min(uapi.MAX_NICE, attr.sched_nice))
+    target = find_process(task, pid)
     if attr.sched_flags & uapi.SCHED_FLAG_KEEP_PARAMS:
-        priority, nice = target.rt_priority, None
-    if attr.sched_flags & uapi.SCHED_FLAG_RESET_ON_FORK:
-        policy |= _RESET
-    _set_policy(task, target, policy, priority, nice)
+        get_params(target, attr)
+    set_scheduler(task, target, policy, attr)
     return 0
 
 
@@ -249,38 +225,44 @@ def _read_attr(task: Task, addr: int) -> SchedAttr:
     except E2BIG:
         mm.write_u32(addr, SchedAttr.SIZE)
         raise
-    return SchedAttr.from_bytes(data.ljust(SchedAttr.SIZE, b"\0"))
+    attr = SchedAttr.from_bytes(data.ljust(SchedAttr.SIZE, b"\0"))
+    if attr.sched_flags & uapi.SCHED_FLAG_UTIL_CLAMP and size < SchedAttr.SIZE:
+        raise EINVAL
+    return attr
 
 
 @syscall
 def sched_getattr(task: Task, pid: Pid, uattr: UserAddr, usize: UInt, flags: UInt) -> int:
     """Policy, priority and nice value. sched_getattr(2). EINVAL, ESRCH, EFAULT."""
+    from pygos.kernel.sched.policy import get_params
+
     if not uattr or pid < 0 or flags or not uapi.SCHED_ATTR_SIZE_VER0 <= usize <= _PAGE:
         raise EINVAL
     target = find_process(task, pid)
-    policy = target.policy & ~_RESET
     size = min(usize, SchedAttr.SIZE)
-    attr = SchedAttr(size, policy)
+    attr = SchedAttr(size, target.policy & ~_RESET)
     if target.policy & _RESET:
         attr.sched_flags = uapi.SCHED_FLAG_RESET_ON_FORK
-    if policy in _RT:
-        attr.sched_priority = target.rt_priority
-    else:
-        attr.sched_nice = target.nice
-        attr.sched_runtime = _SLICE
+    get_params(target, attr)
     assert task.mm is not None
     task.mm.write(uattr, attr.to_bytes()[:size])
     return 0
 
 
-def sched_fork(child: Task) -> None:
-    """A new task: SCHED_RESET_ON_FORK gives up what is better than normal."""
+def sched_fork(task: Task, child: Task) -> None:
+    """A new task: SCHED_RESET_ON_FORK gives up what is better than normal.
+
+    (A deadline task can't fork without it: copy_process has refused.)
+    """
     if not child.policy & _RESET:
         child.prio = child.rt_priority
+        if task.se is not None and task.se.custom_slice:
+            entity = task.machine.sched.entity(child)
+            entity.slice, entity.custom_slice = task.se.slice, True
         return
-    if child.policy & ~_RESET in _RT:
-        child.policy = uapi.SCHED_NORMAL
-        child.rt_priority = child.nice = 0
-    else:
+    if child.policy & ~_RESET in _FAIR:
         child.policy &= ~_RESET
         child.nice = max(0, child.nice)
+    else:
+        child.policy = uapi.SCHED_NORMAL
+        child.rt_priority = child.nice = 0

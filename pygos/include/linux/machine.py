@@ -56,6 +56,9 @@ class Scheduler(Protocol):
     def set_weight(self, task: Task) -> None:
         """The nice value of a task has changed."""
 
+    def entity(self, task: Task) -> Any:
+        """The scheduling entity of a task, made at its first use."""
+
     def forget(self, task: Task) -> None:
         """A task exits: it leaves its queues and is never scheduled again."""
 

@@ -24,12 +24,12 @@ from pygos.include.linux.platform import Trap, TrapKind
 from pygos.include.linux.sched import TaskState
 from pygos.include.uapi.sched import SCHED_RESET_ON_FORK, SCHED_RR
 from pygos.kernel.entry import continue_syscall, exit_to_user, handle_trap
-from pygos.kernel.sched.deadline import DL_PRIO, DeadlineClass
+from pygos.kernel.sched.deadline import DL_PRIO, DeadlineClass, DlEntity
 from pygos.kernel.sched.fair import FairClass, new_entity
 from pygos.kernel.sched.idle import NICE, SYSTEM, USER, CpuStat
 from pygos.kernel.sched.loadavg import LoadAverage
 from pygos.kernel.sched.rt import RtClass
-from pygos.kernel.sched.sched import BASE_SLICE, TICK, SchedClass
+from pygos.kernel.sched.sched import BASE_SLICE, TICK, SchedClass, SchedEntity
 from pygos.kernel.sched.stop import StopClass
 from pygos.kernel.time.cputime import account_cpu
 
@@ -99,18 +99,20 @@ class Sched:
 
     def _enqueue(self, task: Task, woken: bool) -> None:
         task.on_rq = True
-        entity = task.se
-        if entity is None:
-            entity = self._first_time(task)
+        if task.sched_class is None:
+            self.entity(task)
+            task.sched_class = self._class_of(task)
+        entity: SchedEntity = task.se
         entity.queued_at = self.machine.clock.monotonic()
         task.sched_class.enqueue(task, woken)
         if not self.idle & (task.cpus_allowed or -1):
             self.check_preempt(task)
 
-    def _first_time(self, task: Task) -> object:
-        entity = task.se = new_entity(task, self.fair.root)
-        if task.sched_class is None:
-            task.sched_class = self._class_of(task)
+    def entity(self, task: Task) -> SchedEntity:
+        """The entity of a task, made at its first use."""
+        if task.se is None:
+            task.se = new_entity(task, self.fair.root)
+        entity: SchedEntity = task.se
         return entity
 
     def _class_of(self, task: Task) -> SchedClass:
@@ -249,6 +251,38 @@ class Sched:
             self._watch_slice(task, now)
             if prio < old and self.waiting:
                 self.resched(task)
+
+    def join_deadline(self, task: Task, dl: DlEntity) -> None:
+        """A task that has been admitted gets its parameters and the deadline class."""
+        self.dl.total += dl.bandwidth
+        self.realtime = True
+        self.entity(task)
+        self._change_class(task, DL_PRIO, dl)
+
+    def leave_deadline(self, task: Task) -> None:
+        """A deadline task is to get another policy or other parameters."""
+        self._change_class(task, 0, None)
+
+    def _change_class(self, task: Task, prio: int, dl: DlEntity | None) -> None:
+        """Take a task out of its class, change what it is, put it into its new class."""
+        if task.on_cpu:
+            self.charge(task, self.machine.clock.monotonic())
+            task.sched_class.stop_running(task)
+        elif task.on_rq:
+            task.sched_class.dequeue(task)
+        if task.dl is not None:
+            self.dl.release(task)
+        task.dl, task.prio = dl, prio
+        task.sched_class = self._class_of(task)
+        if task.on_cpu:
+            task.sched_class.start_running(task)
+            self._watch_slice(task, self.machine.clock.monotonic())
+            if self.waiting:
+                self.resched(task)
+        elif task.on_rq:
+            task.sched_class.enqueue(task, False)
+            if not self.idle & (task.cpus_allowed or -1):
+                self.check_preempt(task)
 
     def set_weight(self, task: Task) -> None:
         """The nice value, or the policy within the fair class, of a task has changed."""
@@ -425,8 +459,7 @@ class Sched:
             task.nvcsw += 1
             self._take_off(task, now)
         elif (
-            task.need_resched
-            or (self.waiting and (now >= task.slice_end or trap.kind is _TICK))
+            task.need_resched or (self.waiting and (now >= task.slice_end or trap.kind is _TICK))
         ) and self._gives_way(task, now):
             task.nivcsw += 1
         else:

@@ -129,5 +129,3 @@ def task_entity(task: Task) -> SchedEntity:
 def nice_weight(nice: int) -> int:
     """The weight of a nice value."""
     return WEIGHTS[nice + 20]
-
-
