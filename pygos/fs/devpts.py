@@ -41,22 +41,26 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
 
-#: Ptys of one machine, and of one instance by default (sysctl kernel.pty.max).
+#: Ptys of one machine (sysctl kernel.pty.max), how many of them only instances of the first
+#: mount namespace may take (kernel.pty.reserve), and of one instance (option max=).
 PTY_LIMIT: Final = 4096
+PTY_RESERVE: Final = 1024
 MINORS: Final = 1 << 20
 
 
 class PtsFs:
     """s_fs_info: options, and the dentries of the slaves by number."""
 
-    __slots__ = ("gid", "limit", "mode", "nodes", "ptmx_mode", "uid")
+    __slots__ = ("gid", "limit", "mode", "nodes", "ptmx_mode", "reserve", "uid")
 
     def __init__(self) -> None:
         self.mode = 0o600
         self.ptmx_mode = 0
         self.uid = -1
         self.gid = -1
-        self.limit = PTY_LIMIT
+        self.limit = MINORS
+        #: May it have the last PTY_RESERVE of the machine's ptys?
+        self.reserve = False
         self.nodes: dict[int, Dentry | None] = {}
 
 
@@ -101,7 +105,15 @@ class PtsSuperOperations(SuperOperations):
         info: PtsFs = sb.s_fs_info
         text = f",uid={info.uid}" if info.uid >= 0 else ""
         text += f",gid={info.gid}" if info.gid >= 0 else ""
-        return text + f",mode={info.mode:03o},ptmxmode={info.ptmx_mode:03o}"
+        text += f",mode={info.mode:03o},ptmxmode={info.ptmx_mode:03o}"
+        return text + (f",max={info.limit}" if info.limit < MINORS else "")
+
+    def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
+        info: PtsFs = sb.s_fs_info
+        _apply_options(info, data)
+        ptmx = sb.s_root.d_children.get(b"ptmx")
+        if ptmx is not None and ptmx.d_inode is not None:
+            ptmx.d_inode.i_mode = S_IFCHR | info.ptmx_mode
 
 
 _IOPS: Final = PtsInodeOperations()
@@ -120,7 +132,9 @@ def _apply_options(info: PtsFs, data: str) -> None:
         elif name == "ptmxmode":
             info.ptmx_mode = parse_number(value, 8) & 0o7777
         elif name == "max":
-            info.limit = min(parse_number(value, 10), PTY_LIMIT)
+            info.limit = parse_number(value, 10)
+            if not 0 <= info.limit <= MINORS:
+                raise EINVAL
         elif name != "newinstance":
             raise EINVAL
 
@@ -133,6 +147,8 @@ class DevptsType(FileSystemType):
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         info = PtsFs()
+        spaces = getattr(task, "nsproxy", None)  # none yet while the machine boots
+        info.reserve = spaces is None or spaces.mnt is task.machine.init_mnt_ns
         _apply_options(info, data)
         sb = SuperBlock(task.machine, self, _SOPS)
         sb.s_magic = DEVPTS_SUPER_MAGIC
@@ -192,7 +208,11 @@ def devpts_of(path: Path) -> Path:
 def devpts_new_index(sb: SuperBlock) -> int:
     """The lowest free number, reserved. ENOSPC."""
     info: PtsFs = sb.s_fs_info
-    if len(info.nodes) >= info.limit or pty_count(sb.machine, 0) >= PTY_LIMIT:
+    sysctl = sb.machine.sysctl
+    allowed: int = sysctl.get("kernel.pty.max", PTY_LIMIT)
+    if not info.reserve:
+        allowed -= sysctl.get("kernel.pty.reserve", PTY_RESERVE)
+    if len(info.nodes) >= info.limit or pty_count(sb.machine, 0) >= allowed:
         raise ENOSPC
     index = 0
     while index in info.nodes:

@@ -22,7 +22,7 @@ from pygos.drivers.tty.tty import (
     tty_state,
     tty_wakeup,
 )
-from pygos.drivers.tty.tty_io import tty_open_file
+from pygos.drivers.tty.tty_io import TTY_FOPS, TtyFileOperations, tty_open_file
 from pygos.fs.file_table import alloc_file
 from pygos.include.errno import EAGAIN, EIO, ENXIO, Errno
 from pygos.include.linux.fs import (
@@ -45,6 +45,7 @@ from pygos.include.uapi.termios import IUTF8, Winsize
 
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
+    from pygos.include.linux.mm_types import IoBuffer
     from pygos.include.linux.sched import Task
 
 #: Characters that wait for the host's terminal, at most.
@@ -234,6 +235,22 @@ def open_dev_console(task: Task, file: File) -> None:
     if tty is None or tty.private.streams() is None:
         raise ENXIO
     tty_open_file(task, tty, file, noctty=True)
+    file.f_op = CONSOLE_FOPS
+
+
+class ConsoleFileOperations(TtyFileOperations):
+    """Files of /dev/console: what is written may go to another terminal (TIOCCONS)."""
+
+    __slots__ = ()
+
+    def write(self, task: Task, file: File, buf: IoBuffer, pos: int) -> int:
+        other = tty_state(task.machine).redirect
+        if other is not None and other.f_op is TTY_FOPS:
+            return other.f_op.write(task, other, buf, pos)
+        return super().write(task, file, buf, pos)
+
+
+CONSOLE_FOPS: Final = ConsoleFileOperations()
 
 
 # -- the standard files of a run at a terminal

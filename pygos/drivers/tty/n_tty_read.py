@@ -6,11 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.drivers.tty.n_tty import DISABLED, NTty
-from pygos.include.uapi.termios import EXTPROC, VMIN, VTIME
+from pygos.include.uapi.termios import EXTPROC, VEOF, VMIN, VTIME
 
 if TYPE_CHECKING:
     from pygos.drivers.tty.tty import Tty
-
 
 
 def input_available(tty: Tty, poll: bool = False) -> bool:
@@ -51,6 +50,9 @@ def raw_copy(tty: Tty, limit: int) -> bytes:
     data: NTty = tty.ldisc
     text = bytes(data.buf[:limit])
     _consume(data, len(text))
+    termios = tty.termios
+    if data.icanon and len(text) == 1 and text[0] == termios.c_cc[VEOF] and not data.buf:
+        text = b""
     data.canon_head = max(data.canon_head, data.tail)
     if data.eols:
         data.eols = {eol for eol in data.eols if eol >= data.tail}

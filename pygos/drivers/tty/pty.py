@@ -34,7 +34,7 @@ from pygos.fs.open import dentry_open
 from pygos.include.errno import EINVAL, EIO, ENOIOCTLCMD
 from pygos.include.linux.fs import Dentry, File, Inode, Path
 from pygos.include.uapi import ioctls as io
-from pygos.include.uapi.fcntl import O_CLOEXEC, O_NOCTTY
+from pygos.include.uapi.fcntl import O_CLOEXEC, O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC
 from pygos.include.uapi.magic import DEVPTS_SUPER_MAGIC
 from pygos.include.uapi.major import (
     UNIX98_PTY_MASTER_MAJOR,
@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 _CFLAG: Final = B38400 | CS8 | CREAD
 _XOFF, _XON = 0x13, 0x11
+#: What is not remembered of the flags that a file was opened with.
+_NOT_KEPT: Final = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC
 
 
 class Pts:
@@ -232,6 +234,7 @@ def _open_peer(task: Task, pts: Pts, flags: int) -> int:
     except BaseException:
         put_unused_fd(task, fd)
         raise
+    file.f_flags = flags & 0xFFFFFFFF & ~_NOT_KEPT
     task.files.fd[fd] = file
     return fd
 

@@ -131,6 +131,7 @@ class Tty:
         "stopped",
         "tco_stopped",
         "termios",
+        "termios_locked",
         "winsize",
         "write_wait",
     )
@@ -144,6 +145,8 @@ class Tty:
         self.minor = minor
         self.index = minor
         self.termios = default_termios()
+        #: Ones where a setting is locked (TIOCSLCKTRMIOS).
+        self.termios_locked: Termios2 | None = None
         self.winsize = Winsize()
         #: Session and foreground process group, 0 if none.
         self.session = 0
@@ -177,10 +180,12 @@ class Tty:
 class TtyState:
     """``machine.tty``: terminals that exist without being open. Ptys hang off their files."""
 
-    __slots__ = ("console",)
+    __slots__ = ("console", "redirect")
 
     def __init__(self) -> None:
         self.console: Tty | None = None
+        #: The open terminal that gets what is written to /dev/console (TIOCCONS).
+        self.redirect: File | None = None
 
 
 def tty_state(machine: Machine) -> TtyState:

@@ -12,7 +12,7 @@ from pygos.drivers.tty.jobctl import (
 )
 from pygos.drivers.tty.n_tty_out import process_echoes, process_output
 from pygos.drivers.tty.n_tty_read import canon_copy, input_available, raw_copy
-from pygos.drivers.tty.tty import Tty, flush_to_ldisc, tty_unthrottle
+from pygos.drivers.tty.tty import Tty, flush_to_ldisc, tty_state, tty_unthrottle
 from pygos.include.errno import EAGAIN, EBUSY, EFAULT, EIO, ENXIO, ERESTARTSYS
 from pygos.include.linux.fs import (
     FMODE_LSEEK,
@@ -100,6 +100,9 @@ def tty_release(file: File) -> None:
     del tty.files[file]
     if not tty.files:
         tty.exclusive = False
+    state = tty_state(tty.machine)
+    if state.redirect is file:
+        state.redirect = None
     tty.ops.close(tty, file)
 
 
@@ -201,7 +204,8 @@ def _read_canon(task: Task, tty: Tty, file: File, buf: IoBuffer, want: int) -> i
 
 def _read_raw(task: Task, tty: Tty, file: File, buf: IoBuffer, want: int) -> int:
     cc = tty.termios.c_cc
-    minimum, time = cc[VMIN], cc[VTIME] * VTIME_UNIT
+    lines = tty.ldisc.icanon  # and EXTPROC: whatever is there, in pieces
+    minimum, time = (1, 0) if lines else (cc[VMIN], cc[VTIME] * VTIME_UNIT)
     kept = task.restart
     done, deadline = 0, -1
     if type(kept) is TtyRead:
@@ -217,6 +221,8 @@ def _read_raw(task: Task, tty: Tty, file: File, buf: IoBuffer, want: int) -> int
     if tty.ldisc.buf and room:
         moved = _take_raw(tty, buf, room, done)
         done += moved
+        if lines:
+            return done
         if minimum and time:
             deadline = task.machine.clock.monotonic() + time
     elif not done:

@@ -2,13 +2,13 @@
 """ioctl(2) on terminals: settings, sizes, flow control, queues. ioctl_tty(2).
 
 On the master of a pty most of them act on the slave (``real``). Nothing here reaches the
-host. TIOCSTI is refused to everybody, as with dev.tty.legacy_tiocsti=0; TIOCLINUX belongs to
-virtual consoles, which we have none of.
+host. TIOCSTI is refused, to root as well, unless the sysctl dev.tty.legacy_tiocsti is set;
+TIOCLINUX belongs to virtual consoles, which there are none of. The settings themselves are in
+tty_termios.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pygos.drivers.tty.jobctl import (
@@ -20,22 +20,32 @@ from pygos.drivers.tty.jobctl import (
     tty_check_change,
     tty_vhangup,
 )
-from pygos.drivers.tty.n_tty import flush_input, n_tty_set_termios
+from pygos.drivers.tty.n_tty import flush_input
 from pygos.drivers.tty.n_tty_read import queued
 from pygos.drivers.tty.tty import (
     Tty,
     start_tty,
     stop_tty,
     tty_buffer_flush,
+    tty_receive,
+    tty_state,
     tty_unthrottle,
 )
-from pygos.include.errno import EINTR, EINVAL, EIO, ENOIOCTLCMD, ENOTTY, EPERM
-from pygos.include.linux.wait import wait_on
+from pygos.drivers.tty.tty_termios import TERMIOS_IOCTLS, Ioctl, wait_until_sent
+from pygos.include.errno import (
+    EBADF,
+    EBUSY,
+    EINTR,
+    EINVAL,
+    EIO,
+    ENOIOCTLCMD,
+    ENOTTY,
+    EPERM,
+)
+from pygos.include.linux.fs import FMODE_WRITE
 from pygos.include.uapi import ioctls as io
 from pygos.include.uapi.kdev_t import makedev
 from pygos.include.uapi.termios import (
-    BOTHER,
-    CBAUD,
     N_TTY,
     TCIFLUSH,
     TCIOFF,
@@ -46,9 +56,6 @@ from pygos.include.uapi.termios import (
     TCOON,
     VSTART,
     VSTOP,
-    Termio,
-    Termios,
-    Termios2,
     Winsize,
 )
 
@@ -58,17 +65,6 @@ if TYPE_CHECKING:
     from pygos.mm.mm import Mm
 
 CAP_SYS_ADMIN: Final = 21
-#: Bits per second by the low bits of CBAUD, without and with CBAUDEX.
-_BAUD: Final = (
-    0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400,
-)  # fmt: skip
-_BAUD_EX: Final = (
-    0, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000, 1500000,
-    2000000, 2500000, 3000000, 3500000, 4000000,
-)  # fmt: skip
-_FLUSH, _WAIT = 1, 2
-
-Ioctl = Callable[["Task", Tty, Tty, "File", int], "int | None"]
 
 
 def _mm(task: Task) -> Mm:
@@ -81,6 +77,8 @@ def tty_ioctl(task: Task, tty: Tty, file: File, cmd: int, arg: int) -> int:
     """All of a terminal's ioctls. ENOTTY for those that it doesn't have."""
     link = tty.link
     real = link if tty.master and link is not None else tty
+    if cmd == io.TIOCGPTPEER and not tty.master:
+        raise EIO
     handler = _IOCTLS.get(cmd)
     if handler is not None:
         return handler(task, tty, real, file, arg) or 0
@@ -88,113 +86,6 @@ def tty_ioctl(task: Task, tty: Tty, file: File, cmd: int, arg: int) -> int:
         return tty.ops.ioctl(task, tty, cmd, arg)
     except ENOIOCTLCMD:
         raise ENOTTY from None
-
-
-# -- settings
-
-
-def baud_rate(c_cflag: int, other: int) -> int:
-    """Bits per second that CBAUD stands for; `other` with BOTHER."""
-    bits = c_cflag & CBAUD
-    if bits == BOTHER:
-        return other
-    return _BAUD_EX[bits & 15] if bits & BOTHER else _BAUD[bits & 15]
-
-
-def set_termios(tty: Tty, new: Termios2) -> None:
-    """Put new settings into effect (tty_set_termios)."""
-    old = tty.termios
-    new.c_line = old.c_line
-    tty.termios = new
-    tty.ops.set_termios(tty, old)
-    n_tty_set_termios(tty, old)
-
-
-def wait_until_sent(task: Task, tty: Tty) -> None:
-    """Sleep until all output is sent. Signals end it."""
-    if tty.ops.chars_in_buffer(tty):
-        wait_on(task, tty.write_wait, why="tty_wait_until_sent")
-
-
-def _copy(old: Termios2) -> Termios2:
-    return Termios2.from_bytes(old.to_bytes())
-
-
-def _read_termios(task: Task, real: Tty, arg: int) -> Termios2:
-    new = Termios2.from_bytes(_mm(task).read(arg, Termios.SIZE).ljust(Termios2.SIZE, b"\0"))
-    return _speeds(new, real.termios)
-
-
-def _speeds(new: Termios2, old: Termios2) -> Termios2:
-    new.c_ispeed = new.c_ospeed = baud_rate(new.c_cflag, old.c_ospeed)
-    return new
-
-
-def _read_termios2(task: Task, real: Tty, arg: int) -> Termios2:
-    new = Termios2.from_bytes(_mm(task).read(arg, Termios2.SIZE))
-    new.c_ospeed = baud_rate(new.c_cflag, new.c_ospeed)
-    new.c_ispeed = new.c_ispeed if new.c_cflag & CBAUD == BOTHER else new.c_ospeed
-    return new
-
-
-def _read_termio(task: Task, real: Tty, arg: int) -> Termios2:
-    """The old struct termio: 16-bit flags and 8 control characters; the rest stays."""
-    given = Termio.from_bytes(_mm(task).read(arg, Termio.SIZE))
-    new = _copy(real.termios)
-    for name in ("c_iflag", "c_oflag", "c_cflag", "c_lflag"):
-        setattr(new, name, getattr(new, name) & ~0xFFFF | getattr(given, name))
-    new.c_cc = given.c_cc + new.c_cc[len(given.c_cc) :]
-    return _speeds(new, real.termios)
-
-
-def _setter(reader: Callable[[Task, Tty, int], Termios2], how: int) -> Ioctl:
-    return _SetTermios(reader, how).call
-
-
-class _SetTermios:
-    """One of the TCSETS family: how the struct is read, and what happens before."""
-
-    __slots__ = ("how", "reader")
-
-    def __init__(self, reader: Callable[[Task, Tty, int], Termios2], how: int) -> None:
-        self.reader = reader
-        self.how = how
-
-    def call(self, task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
-        tty_check_change(task, real)
-        new = self.reader(task, real, arg)
-        if self.how & _FLUSH:
-            flush_input(real)
-            tty_buffer_flush(real)
-        if self.how & _WAIT:
-            wait_until_sent(task, real)
-        set_termios(real, new)
-
-
-def _tcgets(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
-    _mm(task).write(arg, real.termios.to_bytes()[: Termios.SIZE])
-
-
-def _tcgets2(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
-    _mm(task).write(arg, real.termios.to_bytes())
-
-
-def _tcgeta(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
-    now = real.termios
-    flags = [flag & 0xFFFF for flag in (now.c_iflag, now.c_oflag, now.c_cflag, now.c_lflag)]
-    iflag, oflag, cflag, lflag = flags
-    old = Termio(iflag, oflag, cflag, lflag, now.c_line, now.c_cc[:8])
-    _mm(task).write(arg, old.to_bytes())
-
-
-def _tiocgsoftcar(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
-    _mm(task).write_u32(arg, 1 if real.termios.c_cflag & 0x800 else 0)  # CLOCAL
-
-
-def _tiocssoftcar(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
-    new = _copy(real.termios)
-    new.c_cflag = new.c_cflag & ~0x800 | (0x800 if _mm(task).read_u32(arg) else 0)
-    set_termios(real, new)
 
 
 # -- sizes, names, sessions
@@ -213,7 +104,7 @@ def _tiocgdev(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
 
 
 def _tiocsctty(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> int:
-    return tiocsctty(task, tty, file, arg)
+    return tiocsctty(task, real, file, arg)
 
 
 def _tiocnotty(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> int:
@@ -255,7 +146,27 @@ def _tiocsetd(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
 
 
 def _tiocsti(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
-    raise EIO
+    """Type a character. Even then it is input of this machine's terminals, never the host's."""
+    if not task.machine.sysctl.get("dev.tty.legacy_tiocsti", 0):
+        raise EIO
+    if task.group.ctty is not tty and not task.cred.capable(CAP_SYS_ADMIN):
+        raise EPERM
+    tty_receive(tty, _mm(task).read(arg, 1))
+
+
+def _tioccons(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
+    """What is written to /dev/console comes here instead; at the console itself: no more."""
+    if not task.cred.capable(CAP_SYS_ADMIN):
+        raise EPERM
+    state = tty_state(task.machine)
+    if tty is state.console:
+        state.redirect = None
+        return
+    if not file.f_mode & FMODE_WRITE:
+        raise EBADF
+    if state.redirect is not None:
+        raise EBUSY
+    state.redirect = file
 
 
 def _tiocvhangup(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
@@ -317,18 +228,7 @@ def _tiocsbrk(task: Task, tty: Tty, real: Tty, file: File, arg: int) -> None:
 
 
 _IOCTLS: Final[dict[int, Ioctl]] = {
-    io.TCGETS: _tcgets,
-    io.TCSETS: _setter(_read_termios, 0),
-    io.TCSETSW: _setter(_read_termios, _WAIT),
-    io.TCSETSF: _setter(_read_termios, _WAIT | _FLUSH),
-    io.TCGETS2: _tcgets2,
-    io.TCSETS2: _setter(_read_termios2, 0),
-    io.TCSETSW2: _setter(_read_termios2, _WAIT),
-    io.TCSETSF2: _setter(_read_termios2, _WAIT | _FLUSH),
-    io.TCGETA: _tcgeta,
-    io.TCSETA: _setter(_read_termio, 0),
-    io.TCSETAW: _setter(_read_termio, _WAIT),
-    io.TCSETAF: _setter(_read_termio, _WAIT | _FLUSH),
+    **TERMIOS_IOCTLS,
     io.TCSBRK: _tcsbrk,
     io.TCSBRKP: _tcsbrk,
     io.TIOCSBRK: _tiocsbrk,
@@ -351,7 +251,6 @@ _IOCTLS: Final[dict[int, Ioctl]] = {
     io.TIOCGETD: _tiocgetd,
     io.TIOCSETD: _tiocsetd,
     io.TIOCGDEV: _tiocgdev,
-    io.TIOCGSOFTCAR: _tiocgsoftcar,
-    io.TIOCSSOFTCAR: _tiocssoftcar,
+    io.TIOCCONS: _tioccons,
     io.TIOCVHANGUP: _tiocvhangup,
 }
