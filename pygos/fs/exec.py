@@ -26,14 +26,17 @@ from pygos.include.errno import (
     Errno,
 )
 from pygos.include.linux.fs import MAY_EXEC, File, Inode
+from pygos.include.linux.mm import mmf_init_flags
 from pygos.include.linux.platform import PAGE_SIZE
 from pygos.include.linux.sched import SIG_DEFAULT, SigAltStack, SighandStruct, Task
 from pygos.include.linux.syscalls import DirFd, Flags, PathArg, UserAddr, syscall
 from pygos.include.linux.wait import wait_killable
 from pygos.include.uapi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
+from pygos.include.uapi.prctl import PR_SYS_DISPATCH_OFF
 from pygos.kernel.exec_cred import cred_for_exec
 from pygos.kernel.exit import vfork_complete, zap_other_threads
 from pygos.kernel.futex import mm_release
+from pygos.kernel.syscall_user_dispatch import set_user_dispatch
 from pygos.mm.mm import Mm, mmput, new_mm
 from pygos.mm.uaccess import KernelBuffer
 
@@ -280,6 +283,7 @@ def begin_new_exec(prm: BinPrm) -> Mm:
     if old is not None:
         mm_release(task)
         mm.coredump_filter = old.coredump_filter
+        mm.flags = mmf_init_flags(old.flags)
     cpu = mm.space.new_cpu()
     cpu.set_fpu(None)
     cpu.owner = task
@@ -344,6 +348,9 @@ def _reset_signals(task: Task) -> None:
     task.group.membarrier = 0
     task.clear_child_tid = 0
     task.robust_list = 0
+    task.rseq = None
+    if task.user_dispatch is not None:
+        set_user_dispatch(task, PR_SYS_DISPATCH_OFF, 0, 0, 0)
 
 
 def _set_identity(prm: BinPrm) -> None:

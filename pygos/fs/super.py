@@ -89,6 +89,11 @@ class VfsHooks:
 
         return seccomp_listener(task, filter)
 
+    def set_mm_exe_file(self, task: Task, fd: int) -> None:
+        from pygos.fs.exe_file import set_mm_exe_file
+
+        set_mm_exe_file(task, fd)
+
     def fput(self, file: File) -> None:
         fput(file)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pygos.include.errno import EBADF, EFAULT, EINVAL, ENOMEM, EPERM
 from pygos.include.linux.platform import PAGE_SIZE, TASK_SIZE
 from pygos.include.uapi import prctl as uapi
-from pygos.include.uapi.capability import CAP_SYS_RESOURCE
+from pygos.include.uapi.capability import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from pygos.include.uapi.prctl import PrctlMmMap
 from pygos.include.uapi.resource import RLIM_INFINITY, RLIMIT_DATA
 from pygos.mm.vma import find_vma, has_hole, isolate, merge_range, vma_is_anonymous, vmas_in
@@ -67,6 +67,9 @@ def set_mm(task: Task, option: int, addr: int, arg4: int, arg5: int) -> int:
         return _set_map(task, addr, arg4)
     if not task.cred.capable(CAP_SYS_RESOURCE):
         raise EPERM
+    if option == uapi.PR_SET_MM_EXE_FILE:
+        task.machine.fs_hooks.set_mm_exe_file(task, addr & 0xFFFF_FFFF)
+        return 0
     if option == uapi.PR_SET_MM_AUXV:
         return _set_auxv(_mm(task), addr, arg4)
     name = _FIELDS.get(option)
@@ -100,27 +103,34 @@ def _check(task: Task, values: dict[str, int]) -> None:
 def _set_auxv(mm: Mm, addr: int, size: int) -> int:
     if not addr or size > AUXV_SIZE:
         raise EINVAL
-    data = bytearray(mm.read(addr, size).ljust(AUXV_SIZE, b"\0"))
-    data[-16:] = bytes(16)
-    mm.auxv = bytes(data)
+    mm.auxv = _read_auxv(mm, addr, size)
     return 0
 
 
+def _read_auxv(mm: Mm, addr: int, size: int) -> bytes:
+    """A vector from user memory; it always ends with AT_NULL."""
+    data = bytearray(mm.read(addr, size).ljust(AUXV_SIZE, b"\0"))
+    data[-16:] = bytes(16)
+    return bytes(data)
+
+
 def _set_map(task: Task, addr: int, size: int) -> int:
-    """PR_SET_MM_MAP: all of it at once (checkpoint/restore). The program file stays."""
+    """PR_SET_MM_MAP: all of it at once (checkpoint/restore)."""
     mm = _mm(task)
     if size != PrctlMmMap.SIZE:
         raise EINVAL
     new = PrctlMmMap.from_bytes(mm.read(addr, size))
     values = {field: getattr(new, field) for field in _FIELDS.values()}
     _check(task, values)
-    if new.exe_fd != 0xFFFF_FFFF:
-        raise EBADF if new.exe_fd not in task.files.fd else EINVAL
     auxv = new.auxv_size
     if auxv and (not new.auxv or auxv > AUXV_SIZE):
         raise EINVAL
-    if auxv:
-        _set_auxv(mm, new.auxv, auxv)
+    vector = _read_auxv(mm, new.auxv, auxv) if auxv else mm.auxv
+    if new.exe_fd != 0xFFFF_FFFF:
+        if not task.cred.cap_effective & (1 << CAP_SYS_ADMIN | 1 << CAP_CHECKPOINT_RESTORE):
+            raise EPERM
+        task.machine.fs_hooks.set_mm_exe_file(task, new.exe_fd)
+    mm.auxv = vector
     for field, value in values.items():
         setattr(mm, field, value)
     return 0

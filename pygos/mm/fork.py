@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.include.linux.mm import VM_LOCKONFAULT
+from pygos.include.linux.mm import VM_LOCKONFAULT, mmf_init_flags
 from pygos.include.linux.mm_types import (
     PTE_ANON,
     PTE_HOSTED,
@@ -51,6 +51,8 @@ def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
     child = Mm(mm.machine, mm.space.clone(parent_cpu))
     for name in _COPIED:
         setattr(child, name, getattr(mm, name))
+    if mm.flags:
+        child.flags = mmf_init_flags(mm.flags)
     if mm.exe_file is not None:
         mm.exe_file.f_count += 1
         mm.exe_file.f_inode.i_writecount -= 1

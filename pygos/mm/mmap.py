@@ -19,7 +19,7 @@ from pygos.include.errno import (
     Errno,
 )
 from pygos.include.linux.fs import FMODE_PATH, FMODE_READ, FMODE_WRITE, MNT_NOEXEC
-from pygos.include.linux.mm import VM_LOCKONFAULT, VM_SEALED
+from pygos.include.linux.mm import MMF_HAS_MDWE, VM_LOCKONFAULT, VM_SEALED
 from pygos.include.linux.mm_types import (
     VM_ACCOUNT,
     VM_EXEC,
@@ -139,6 +139,8 @@ def do_mmap(
     else:
         vm_flags = _anon_flags(flags, vm_flags)
         pgoff = addr >> 12
+    if vm_flags & (VM_WRITE | VM_EXEC) == VM_WRITE | VM_EXEC and mm.flags & MMF_HAS_MDWE:
+        raise EACCES
     if flags & mman.MAP_NORESERVE and mm.machine.sysctl.get("vm.overcommit_memory", 0) != 2:
         vm_flags |= VM_NORESERVE
     vma = mmap_region(mm, file, addr, length, vm_flags, pgoff)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EACCES, EINVAL, ENOMEM, ENOSPC
-from pygos.include.linux.mm import VM_ACCESS_FLAGS
+from pygos.include.linux.mm import MMF_HAS_MDWE, VM_ACCESS_FLAGS
 from pygos.include.linux.mm_types import (
     PTE_ANON,
     PTE_DIRTY,
@@ -15,6 +15,7 @@ from pygos.include.linux.mm_types import (
     PTE_READ,
     PTE_WRITE,
     VM_ACCOUNT,
+    VM_EXEC,
     VM_GROWSDOWN,
     VM_NORESERVE,
     VM_SHARED,
@@ -119,6 +120,10 @@ def _protect_vmas(mm: Mm, vmas: list[Vma], start: int, end: int, prot: int) -> N
             check_sealed([vma])
             flags = vma.flags & ~VM_ACCESS_FLAGS | prot
             if flags & ~(flags >> 4) & VM_ACCESS_FLAGS:
+                raise EACCES
+            if mm.flags & MMF_HAS_MDWE and flags & VM_EXEC and (
+                flags & VM_WRITE or not vma.flags & VM_EXEC
+            ):
                 raise EACCES
             at = min(vma.end, end)
             mprotect_fixup(mm, vma, max(vma.start, start), at, flags)

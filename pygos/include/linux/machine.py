@@ -101,6 +101,9 @@ class FsHooks(Protocol):
     def ns_of_file(self, file: File) -> NsCommon | None:
         """The namespace that a file of nsfs is; None for any other file."""
 
+    def set_mm_exe_file(self, task: Task, fd: int) -> None:
+        """Let /proc/PID/exe lead to `fd`. Errors: EBADF, EACCES, EBUSY, ETXTBSY."""
+
     def fput(self, file: File) -> None:
         """Drop one reference of a file."""
 

@@ -44,3 +44,15 @@ DEFAULT_OVERCOMMIT_RATIO: Final = 50
 SEGV_MAPERR: Final = 1
 SEGV_ACCERR: Final = 2
 BUS_ADRERR: Final = 2
+
+#: Bits of Mm.flags (MMF_*), and those that a new program or child takes over.
+MMF_DISABLE_THP: Final = 1
+MMF_HAS_MDWE: Final = 2
+MMF_HAS_MDWE_NO_INHERIT: Final = 4
+
+
+def mmf_init_flags(flags: int) -> int:
+    """The flags of the mm of a child, or of the next program, of one with `flags`."""
+    if flags & MMF_HAS_MDWE_NO_INHERIT:
+        flags &= ~(MMF_HAS_MDWE | MMF_HAS_MDWE_NO_INHERIT)
+    return flags

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 NSIG = 64
 
 
+#: Bits of Task.flags, with Linux's values.
+PF_MCE_PROCESS = 0x80  # has a policy of its own for memory failures
+PF_MCE_EARLY = 0x0800_0000
+PF_IO_FLUSHER = 0x0018_0000  # PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE
+
+
 class TaskState(IntEnum):
     """As the letters of ps: R S D T t Z X."""
 
@@ -150,6 +156,7 @@ class SignalStruct:
         "stop_reported",
         "tgid",
         "threads",
+        "timer_create_restore_ids",
         "utime",
         "wait_chldexit",
     )
@@ -198,6 +205,8 @@ class SignalStruct:
         self.itimers: Any = None
         self.real_timer: Any = None
         self.posix_timers: dict[int, Any] = {}
+        #: timer_create(2) takes the number of a new timer from the program (CRIU).
+        self.timer_create_restore_ids = False
         self.oom_score_adj = 0
         #: Registered MEMBARRIER_CMD_REGISTER_* bits.
         self.membarrier = 0
@@ -234,6 +243,7 @@ class Task:
         "exit_signal",
         "exiting",
         "files",
+        "flags",
         "forced_sigmask_restore",
         "fs",
         "group",
@@ -426,6 +436,8 @@ class Task:
         self.ptrace = 0
         self.ptracer: Task | None = None
         self.ptraced: dict[Task, None] = {}
+        #: PF_*; inherited.
+        self.flags = 0
         #: kernel/seccomp.py's Seccomp, or None.
         self.seccomp: Any = None
         #: PR_SET_SYSCALL_USER_DISPATCH: (offset, length, selector).

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.include.errno import EAGAIN, EINVAL, EOPNOTSUPP
+from pygos.include.errno import EAGAIN, EBUSY, EINVAL, EOPNOTSUPP
 from pygos.include.linux.sched import SigInfo
 from pygos.include.linux.syscalls import InOrNull, Int, Out, OutInt, syscall
 from pygos.include.linux.wait import WaitQueue
@@ -241,22 +241,37 @@ def timer_create(
     """
     group = task.group
     timers = cpu_timers(group)
-    number = timers.next_posix_id
-    while number in group.posix_timers:
-        number = (number + 1) & _INT_MAX
+    if group.timer_create_restore_ids:
+        number = _wanted_id(task, created_timer_id.addr)
+    else:
+        number = timers.next_posix_id
+        while number in group.posix_timers:
+            number = (number + 1) & _INT_MAX
     timer = PosixTimer(group, number, which_clock)
     _check_clock(task, timer)
     if not charge(task, timer.token, False):
         raise EAGAIN
     try:
+        if number in group.posix_timers:
+            raise EBUSY
         _sigevent(task, timer, event)
         created_timer_id.put32(number)
     except BaseException:
         uncharge(task.machine, timer.token)
         raise
-    timers.next_posix_id = (number + 1) & _INT_MAX
+    if not group.timer_create_restore_ids:
+        timers.next_posix_id = (number + 1) & _INT_MAX
     group.posix_timers[number] = timer
     return 0
+
+
+def _wanted_id(task: Task, addr: int) -> int:
+    """PR_TIMER_CREATE_RESTORE_IDS: the number that the timer is to have. EFAULT, EINVAL."""
+    assert task.mm is not None
+    number = task.mm.read_u32(addr)
+    if number > _INT_MAX:
+        raise EINVAL
+    return number
 
 
 def _find(task: Task, number: int) -> PosixTimer:
