@@ -284,6 +284,8 @@ def begin_new_exec(prm: BinPrm) -> Mm:
         mm_release(task)
         mm.coredump_filter = old.coredump_filter
         mm.flags = mmf_init_flags(old.flags)
+    if task.cgroups is not None and task.cgroups.memory is not None:
+        mm.memcg = task.cgroups.memory.memcg
     cpu = mm.space.new_cpu()
     cpu.set_fpu(None)
     cpu.owner = task

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pygos.fs.cgroup.mount import CgroupType
 from pygos.fs.dcache import dcache_init
 from pygos.fs.devpts import DevptsType
 from pygos.fs.devtmpfs import DevtmpfsType
@@ -33,6 +34,7 @@ _QUIET: Final = MS_NOSUID | MS_NODEV | MS_NOEXEC
 _MOUNTS: Final = (
     ("proc", b"/proc", _QUIET, ""),
     ("sysfs", b"/sys", _QUIET, ""),
+    ("cgroup2", b"/sys/fs/cgroup", _QUIET, "nsdelegate,memory_recursiveprot"),
     ("devtmpfs", b"/dev", MS_NOSUID, "mode=755"),
     ("devpts", b"/dev/pts", MS_NOSUID | MS_NOEXEC, "gid=5,mode=620,ptmxmode=666"),
     ("tmpfs", b"/dev/shm", MS_NOSUID | MS_NODEV, ""),
@@ -43,7 +45,7 @@ def register_file_systems(machine: Machine) -> None:
     """Make the kinds of file systems known to mount(2)."""
     kinds: tuple[FileSystemType, ...] = (
         HostfsType(), TmpfsType(), RamfsType(), OverlayType(),
-        ProcType(), SysfsType(), DevtmpfsType(), DevptsType(),
+        ProcType(), SysfsType(), DevtmpfsType(), DevptsType(), CgroupType(),
     )
     machine.filesystems = {kind.name: kind for kind in kinds}
 

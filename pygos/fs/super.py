@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pygos.fs.dcache import d_drop, shrink_dcache_sb
 from pygos.fs.file_table import close_fd, dup_files, exit_files, fput, get_file
@@ -88,6 +88,11 @@ class VfsHooks:
         from pygos.fs.seccomp import seccomp_listener
 
         return seccomp_listener(task, filter)
+
+    def cgroup_of_fd(self, task: Task, fd: int) -> Any:
+        from pygos.fs.cgroup.tree import cgroup_of_file
+
+        return cgroup_of_file(get_file(task, fd))
 
     def set_mm_exe_file(self, task: Task, fd: int) -> None:
         from pygos.fs.exe_file import set_mm_exe_file

@@ -13,9 +13,11 @@ from pygos.include.linux.platform import PAGE_SHIFT, PAGE_SIZE
 from pygos.include.uapi.fs import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from pygos.mm.filemap import (
     add_to_page_cache,
+    alloc_cache_run,
     pagecache_isize_extended,
     truncate_pagecache_range,
 )
+from pygos.mm.oom import OutOfMemory
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File
@@ -68,7 +70,11 @@ def preallocate(mapping: Mapping, start: int, end: int) -> None:
         stop = index + 1
         while stop < end and stop not in pages:
             stop += 1
-        pfn, size = zone.alloc_run(stop - index, zero=True)
+        try:
+            pfn, size = alloc_cache_run(mapping, stop - index, True)
+        except OutOfMemory:
+            mapping.a_ops.unreserve(mapping, missing)
+            raise
         add_to_page_cache(mapping, index, pfn, size)
         index += size
         missing -= size

@@ -85,6 +85,8 @@ def do_exit(task: Task, status: int) -> None:
     task.fs.users -= 1
     exit_namespaces(task)
     task.sighand.count -= 1
+    if task.cgroups is not None:
+        cgroup_exit(task)
     group = task.group
     last = all(other is task or not other.alive for other in group.threads)
     task.state = TaskState.ZOMBIE
@@ -256,9 +258,26 @@ def group_times(leader: Task) -> tuple[int, int]:
     return utime, stime
 
 
+def cgroup_exit(task: Task) -> None:
+    """The task leaves its control group, which a zombie still counts for."""
+    from pygos.kernel.cgroup import attach
+
+    attach.cgroup_exit(task)
+
+
+def cgroup_release(task: Task) -> None:
+    """The task no longer counts for any control group."""
+    from pygos.kernel.cgroup import attach
+
+    attach.cgroup_release(task)
+
+
 def release_task(task: Task) -> None:
     """The task is reaped: it leaves every table; its times go to the group."""
     group = task.group
+
+    if task.cgroups is not None:
+        cgroup_release(task)
     task.state = TaskState.DEAD
     detach_pid(task.machine.pids, task)
     group.poll_queue.wake_all(_GONE)

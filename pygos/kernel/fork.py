@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pygos.arch.x86.regs import FS_BASE, ORIG_RAX, RAX, RIP, RSP
 from pygos.include.dataclass import dataclass
@@ -70,6 +70,8 @@ class CloneArgs:
     pidfd: int = 0
     #: The numbers that the child is to have, in its innermost pid namespace first.
     set_tid: tuple[int, ...] = ()
+    #: The control group that it is to begin in (CLONE_INTO_CGROUP); None: the parent's.
+    cgroup: Any = None
 
 
 class VforkWait:
@@ -132,7 +134,10 @@ def _clone3_args(task: Task, data: bytes) -> CloneArgs:
     set_tid, set_tid_size = fields[8:10]
     if set_tid_size > _MAX_PID_NS_LEVEL or (not set_tid) != (not set_tid_size):
         raise EINVAL
-    if exit_signal > 64 or flags & uapi.CLONE_INTO_CGROUP:
+    if exit_signal > 64:
+        raise EINVAL
+    into = bool(flags & uapi.CLONE_INTO_CGROUP)
+    if into and (fields[10] > 0x7FFF_FFFF or len(data) < _CLONE_ARGS_SIZE):
         raise EINVAL
     tids = _set_tids(task, set_tid, set_tid_size) if set_tid else ()
     if flags & ~_CLONE3_FLAGS:
@@ -141,9 +146,18 @@ def _clone3_args(task: Task, data: bytes) -> CloneArgs:
         raise EINVAL
     if (stack == 0) != (stack_size == 0):
         raise EINVAL
+    cgroup = _into_cgroup(task, fields[10], flags) if into else None
     return CloneArgs(
-        flags, exit_signal, stack + stack_size, parent_tid, child_tid, tls, pidfd, tids
+        flags, exit_signal, stack + stack_size, parent_tid, child_tid, tls, pidfd, tids, cgroup
     )
+
+
+def _into_cgroup(task: Task, fd: int, flags: int) -> Any:
+    """The group that a directory of cgroup2 is. EBADF, ENODEV, EACCES, EBUSY, EOPNOTSUPP."""
+    from pygos.kernel.cgroup.attach import fork_destination
+
+    group = task.machine.fs_hooks.cgroup_of_fd(task, fd)
+    return fork_destination(task, group, bool(flags & uapi.CLONE_THREAD))
 
 
 def _set_tids(task: Task, addr: int, count: int) -> tuple[int, ...]:
@@ -213,6 +227,9 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
     flags = args.flags
     cred = _copy_creds(task, flags)
     _check_nproc(task, cred)
+    cgroup = args.cgroup or task.cgroups
+    if cgroup is not None:
+        cgroup_can_fork(cgroup)
     fs, nsproxy = task.fs, task.nsproxy
     if not flags & uapi.CLONE_FS:
         fs = FsStruct(fs.root, fs.pwd, fs.umask, 0)
@@ -242,6 +259,8 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
     if not flags & uapi.CLONE_THREAD:
         child.real_parent.children[child] = None
     child.group.threads.append(child)
+    if cgroup is not None:
+        cgroup_post_fork(child, cgroup)
     attach_pid(machine.pids, child)
     if pid_ns is not None and pid_ns.child_reaper is None:
         pid_ns.child_reaper = child
@@ -271,6 +290,20 @@ def _check_nproc(task: Task, cred: Cred) -> None:
     mine = sum(1 for other in machine.pids.tasks.values() if other.cred.uid == task.cred.uid)
     if mine >= limit:
         raise EAGAIN
+
+
+def cgroup_can_fork(cgroup: Any) -> None:
+    """May the control group have one more task? EAGAIN."""
+    from pygos.kernel.cgroup.attach import can_fork
+
+    can_fork(cgroup)
+
+
+def cgroup_post_fork(child: Task, cgroup: Any) -> None:
+    """The child begins in its control group."""
+    from pygos.kernel.cgroup.attach import post_fork
+
+    post_fork(child, cgroup)
 
 
 def _copy_mm(task: Task, child: Task, flags: int) -> None:

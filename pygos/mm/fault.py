@@ -41,6 +41,7 @@ from pygos.mm.tlb import PROT_OF, enter_run, fill_run, map_present, map_run, syn
 
 if TYPE_CHECKING:
     from pygos.include.linux.mm_types import Vma
+    from pygos.mm.memcontrol import MemCgroup
     from pygos.mm.mm import Mm
 
 _READ, _WRITE, _EXEC, _UNKNOWN = Access.READ, Access.WRITE, Access.EXEC, Access.UNKNOWN
@@ -84,8 +85,27 @@ def handle_fault(mm: Mm, addr: int, access: Access) -> None:
     zone.current = mm
     if zone.nr_free < zone.low_wmark:
         zone.balance()
+    if mm.memcg is not None:
+        balance_memcg(mm)
     if not mm.oom_reaped:  # it is to die, and gets nothing more
         fault_page(mm, addr, access, True)
+
+
+def balance_memcg(mm: Mm) -> None:
+    """Make room below the limits of the group before the fault takes frames."""
+    from pygos.mm.memcontrol import balance
+
+    balance(mm)
+
+
+def charged_run(
+    memcg: MemCgroup, count: int, *, zero: bool = False, near: int = 0
+) -> tuple[int, int]:
+    """zone.alloc_run() for anonymous memory of a group. OutOfMemory."""
+    from pygos.mm.memcontrol import ANON
+    from pygos.mm.memcontrol import charged_run as charge
+
+    return charge(memcg, count, ANON, zero=zero, near=near)
 
 
 def fault_page(mm: Mm, addr: int, access: Access, host: bool) -> None:
@@ -178,7 +198,10 @@ def anon_populate(mm: Mm, vma: Vma, vpn: int, lo: int, hi: int, host: bool) -> i
         lo, hi, count = vpn, vpn + 1, 1
     before = mm.pt.get(lo - 1, 0)
     near = (before >> 12) + 1 if before & PTE_ANON else 0
-    pfn, count = zone.alloc_run(count, zero=True, near=near)
+    if mm.memcg is None:
+        pfn, count = zone.alloc_run(count, zero=True, near=near)
+    else:
+        pfn, count = charged_run(mm.memcg, count, zero=True, near=near)
     if count < hi - lo:
         lo, hi = _shrink(lo, hi, vpn, count)
         if hi - lo < count:  # clipped at the end of the window
@@ -401,7 +424,10 @@ def _copy_pages(mm: Mm, vma: Vma, vpn: int, first: int, old: list[int], host: bo
     count = len(old)
     if count > 1 and zone.nr_free < zone.high_wmark:
         old, first, count = [old[vpn - first]], vpn, 1
-    pfn, got = zone.alloc_run(count)
+    if mm.memcg is None:
+        pfn, got = zone.alloc_run(count)
+    else:
+        pfn, got = charged_run(mm.memcg, count)
     if got < count:
         start, end = _shrink(first, first + count, vpn, got)
         zone.put_many(range(pfn + end - start, pfn + got))

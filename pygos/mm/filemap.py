@@ -62,6 +62,16 @@ def add_to_page_cache(mapping: Mapping, index: int, pfn: int, count: int) -> Non
         zone.nr_shmem += count
 
 
+def alloc_cache_run(mapping: Mapping, count: int, zero: bool) -> tuple[int, int]:
+    """zone.alloc_run() for a page cache, charged to the group that is at work. OutOfMemory."""
+    zone = mapping.machine.zone
+    if zone.page_memcg is None:
+        return zone.alloc_run(count, zero=zero)
+    from pygos.mm.memcontrol import cache_run
+
+    return cache_run(mapping, count, zero)
+
+
 def _alloc_runs(mapping: Mapping, count: int, need: int) -> list[tuple[int, int]]:
     """Runs of zeroed frames, `count` in all, at least `need`. OutOfMemory."""
     zone = mapping.machine.zone
@@ -71,7 +81,7 @@ def _alloc_runs(mapping: Mapping, count: int, need: int) -> list[tuple[int, int]
         count = need
     try:
         while got < count:
-            pfn, size = zone.alloc_run(count - got, zero=True)
+            pfn, size = alloc_cache_run(mapping, count - got, True)
             runs.append((pfn, size))
             got += size
     except OutOfMemory:
@@ -160,7 +170,11 @@ def _new_hole_page(mapping: Mapping, index: int) -> int:
     """A page for a hole of memory-backed files (shmem_fault)."""
     mapping.a_ops.reserve(mapping, 1)
     try:
-        pfn = mapping.machine.zone.alloc_zeroed()
+        zone = mapping.machine.zone
+        if zone.page_memcg is None:
+            pfn = zone.alloc_zeroed()
+        else:
+            pfn, _ = alloc_cache_run(mapping, 1, True)
     except OutOfMemory:
         mapping.a_ops.unreserve(mapping, 1)
         raise
@@ -408,12 +422,11 @@ def _new_pages(
     mapping: Mapping, index: int, count: int, fresh: list[tuple[int, int]]
 ) -> None:
     """New pages of any content in the cache, noted in `fresh`. ENOSPC, OutOfMemory."""
-    zone = mapping.machine.zone
     mapping.a_ops.reserve(mapping, count)
     end = index + count
     try:
         while index < end:
-            pfn, size = zone.alloc_run(end - index)
+            pfn, size = alloc_cache_run(mapping, end - index, False)
             add_to_page_cache(mapping, index, pfn, size)
             fresh += zip(range(index, index + size), range(pfn, pfn + size), strict=True)
             index += size

@@ -21,6 +21,7 @@ from pygos.include.linux.mm_types import (
     VM_LOCKED,
     VM_WIPEONFORK,
 )
+from pygos.mm.fault import charged_run
 from pygos.mm.mm import Mm
 from pygos.mm.overcommit import vm_enough_memory
 from pygos.mm.tlb import enter_run, map_run, present, protect_hosted
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 _COPIED: Final = (
     "arg_end", "arg_start", "auxv", "brk", "coredump_filter", "dumpable", "end_code", "end_data",
-    "env_end", "env_start", "gap_hole", "gap_top", "mmap_base", "owner", "start_brk", "start_code",
-    "start_data", "start_stack",
+    "env_end", "env_start", "gap_hole", "gap_top", "memcg", "mmap_base", "owner", "start_brk",
+    "start_code", "start_data", "start_stack",
 )  # fmt: skip
 #: Up to so many private pages are copied at once instead of at their first write.
 _EAGER_PAGES: Final = 512
@@ -46,6 +47,8 @@ def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
     vm_enough_memory(mm, pages)
     mine = _writable(mm)
     eager = len(mine) <= _EAGER_PAGES and mm.zone.nr_free > mm.zone.high_wmark + _EAGER_PAGES
+    if eager and mm.memcg is not None and mm.memcg.headroom() <= _EAGER_PAGES:
+        eager = False
     if not eager:
         _write_protect(mm, mine)
     child = Mm(mm.machine, mm.space.clone(parent_cpu))
@@ -105,7 +108,10 @@ def _copy_run(mm: Mm, child: Mm, vpn: int, count: int) -> int:
     zone = mm.zone
     mem = zone.mem
     pt = mm.pt
-    pfn, count = zone.alloc_run(count)
+    if mm.memcg is None:
+        pfn, count = zone.alloc_run(count)
+    else:
+        pfn, count = charged_run(mm.memcg, count)
     first = expected = pt[vpn]
     source, target = first & ~0xFFF, pfn << 12
     start = vpn

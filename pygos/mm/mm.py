@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.mm_types import Vma
     from pygos.include.linux.platform import AddressSpace, Ram
+    from pygos.mm.memcontrol import MemCgroup
     from pygos.mm.page_alloc import Zone
 
 _FRAME = ~0xFFF
@@ -33,8 +34,8 @@ class Mm(MmBase):
     """An address space: VMAs, page table, accounting."""
 
     __slots__ = (
-        "__weakref__", "coredump_filter", "gap_hole", "gap_top", "mem", "oom_reaped", "ram",
-        "unknown_fault", "zone",
+        "__weakref__", "coredump_filter", "gap_hole", "gap_top", "mem", "memcg", "oom_reaped",
+        "ram", "unknown_fault", "zone",
     )  # fmt: skip
 
     #: Physical memory and its allocator (the machine's).
@@ -69,6 +70,8 @@ class Mm(MmBase):
         self.dumpable = 1
         #: Which kinds of memory a core file has: bits of /proc/PID/coredump_filter.
         self.coredump_filter = 0x33
+        #: The group that its memory is charged to; None: the root, which isn't charged.
+        self.memcg: MemCgroup | None = None
         #: The OOM killer took its memory: only good for exiting.
         self.oom_reaped = False
         #: (address, how often in a row): see mm/fault.py.

@@ -3,7 +3,9 @@
 
 When nothing can be reclaimed the process with the most memory, shifted by its
 oom_score_adj, gets SIGKILL, and what it has mapped anonymously is taken at once (the reaper):
-it never runs in user mode again, and an allocation that waits can go on.
+it never runs in user mode again, and an allocation that waits can go on. A control group
+that reaches its limit (mm/memcontrol.py) has one of its own killed, or all of them
+(memory.oom.group). What is printed is in mm/oom_report.py.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pygos.include.linux.sched import TaskState
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
+    from pygos.mm.memcontrol import MemCgroup
     from pygos.mm.mm import Mm
 
 OOM_SCORE_ADJ_MIN = -1000
@@ -37,10 +40,18 @@ def oom_badness(task: Task, total: int) -> int:
     return max(rss + adj * total // 1000, 1)
 
 
-def _users(machine: Machine) -> list[Task]:
-    """One live task with memory of each process, but init."""
+def _users(machine: Machine, memcg: MemCgroup | None) -> list[Task]:
+    """One live task with memory of each process, but init; of a group if there is one."""
     tasks = machine.pids.tasks.values()
-    return [task for task in tasks if task.tgid != 1 and task.mm is not None and task.alive]
+    users = [task for task in tasks if task.tgid != 1 and task.mm is not None and task.alive]
+    if memcg is not None:
+        users = [task for task in users if _charged_to(task, memcg)]
+    return users
+
+
+def _charged_to(task: Task, memcg: MemCgroup) -> bool:
+    mm = task.mm
+    return mm is not None and mm.memcg is not None and mm.memcg.within(memcg)
 
 
 def _kill(machine: Machine, mm: Mm) -> None:
@@ -76,32 +87,76 @@ def _reap(mm: Mm) -> int:
     return len(gone)
 
 
-def out_of_memory(machine: Machine, current: Mm | None = None) -> bool:
-    """Kill the worst process. True if its memory has been freed already.
+def out_of_memory(
+    machine: Machine, current: Mm | None = None, memcg: MemCgroup | None = None
+) -> bool:
+    """Kill the worst process (of a group). True if its memory has been freed already.
 
     The memory of `current`, whose call is being handled, is only freed when it exits. While a
     killed process is still on its way out nobody else is killed.
     """
-    total = machine.zone.pages
-    victim = max(_users(machine), key=lambda task: oom_badness(task, total), default=None)
+    from pygos.mm.oom_report import dump_header
+
+    total = machine.zone.pages if memcg is None else min(memcg.max, machine.zone.pages)
+    users = _users(machine, memcg)
+    victim = max(users, key=lambda task: oom_badness(task, total), default=None)
     if victim is None or victim.mm is None or oom_badness(victim, total) == 0:
         return False
-    mm = victim.mm
-    if victim.pending.mask & _SIGKILL_BIT and mm is current:
+    if victim.pending.mask & _SIGKILL_BIT and victim.mm is current:
         return False
-    comm = victim.comm.decode("utf-8", "replace")
-    rss = mm.rss_anon + mm.rss_file + mm.rss_shmem
-    machine.printk.err(
-        f"Out of memory: Killed process {victim.tgid} ({comm}) total-vm:{mm.total_vm * 4}kB, "
-        f"anon-rss:{mm.rss_anon * 4}kB, file-rss:{mm.rss_file * 4}kB, "
-        f"shmem-rss:{mm.rss_shmem * 4}kB, UID:{victim.cred.uid} "
-        f"oom_score_adj:{victim.group.oom_score_adj} ({rss * 4}kB)"
-    )
+    dump_header(machine, users, victim, current, memcg)
+    group = _oom_group(victim, memcg) if memcg is not None else None
+    freed = _kill_process(machine, victim, current, memcg)
+    if group is not None:
+        machine.printk.err(
+            f"Tasks in {group.owner.path()} are going to be killed due to memory.oom.group set"
+        )
+        group.event("oom_group_kill")
+        for task in _users(machine, group):
+            if task.mm is not None and oom_badness(task, total):
+                freed = _kill_process(machine, task, current, memcg) or freed
+    return freed
+
+
+def _oom_group(victim: Task, memcg: MemCgroup) -> MemCgroup | None:
+    """The highest group up to the one that is out of memory that dies as a whole."""
+    assert victim.mm is not None
+    found = None
+    at = victim.mm.memcg
+    while at is not None:
+        if at.oom_group:
+            found = at
+        if at is memcg:
+            break
+        at = at.parent
+    return found
+
+
+def _kill_process(
+    machine: Machine, victim: Task, current: Mm | None, memcg: MemCgroup | None
+) -> bool:
+    """End one process. True if its memory has been freed already."""
+    from pygos.mm.oom_report import report_kill
+
+    mm = victim.mm
+    assert mm is not None
+    report_kill(machine, victim, mm, memcg)
+    if mm.memcg is not None:
+        mm.memcg.event("oom_kill")
     _kill(machine, mm)
     if mm is current:
         return False
     mm.oom_reaped = True
-    return _reap(mm) > 0
+    freed = _reap(mm) > 0
+    machine.printk.info(
+        f"oom_reaper: reaped process {victim.tgid} ({_name(victim)}), now anon-rss:0kB, "
+        f"file-rss:{mm.rss_file * 4}kB, shmem-rss:{mm.rss_shmem * 4}kB"
+    )
+    return freed
+
+
+def _name(task: Task) -> str:
+    return task.comm.decode("utf-8", "replace")
 
 
 class OomKiller:

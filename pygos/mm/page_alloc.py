@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pygos.include.linux.mm_types import Mapping
     from pygos.include.linux.platform import Ram
+    from pygos.mm.memcontrol import MemCgroup
     from pygos.mm.mm import Mm
 
 MAX_PAGE_ORDER: Final = 10
@@ -82,8 +83,9 @@ class Zone:
 
     __slots__ = (
         "active_mapping", "block_type", "current", "free_area", "free_order", "freed_used",
-        "high_wmark", "low_wmark", "lru", "mem", "min_wmark", "nr_file", "nr_free", "nr_shmem",
-        "oom", "pages", "pcp", "ram", "reclaiming", "refcount", "shrinkers", "used",
+        "high_wmark", "last_memcg", "low_wmark", "lru", "mem", "memcgs", "min_wmark", "nr_file",
+        "nr_free", "nr_shmem", "oom", "page_memcg", "pages", "pcp", "ram", "reclaiming",
+        "refcount", "shrinkers", "used",
     )  # fmt: skip
 
     def __init__(self, ram: Ram) -> None:
@@ -118,6 +120,10 @@ class Zone:
         self.current: Mm | None = None
         #: Used frames freed since the last trim().
         self.freed_used = 0
+        #: Whose each frame is, and the groups by number; None without any (mm/memcontrol.py).
+        self.page_memcg: array[int] | None = None
+        self.memcgs: dict[int, MemCgroup] = {}
+        self.last_memcg = 0
         self.min_wmark = min(max(pages >> 8, 16), 2048)
         self.low_wmark = self.min_wmark * 2 + min(256, pages >> 6)
         self.high_wmark = self.low_wmark * 2 - self.min_wmark
@@ -395,6 +401,8 @@ class Zone:
         """Free what alloc(order) gave, whatever its refcount was."""
         if self.refcount[pfn] <= 0:
             raise AssertionError(f"frame {pfn:#x} is free already")
+        if self.page_memcg is not None:
+            self._uncharge(range(pfn, pfn + (1 << order)))
         self.refcount[pfn] = 0
         self.nr_free += 1 << order
         self.freed_used += 1 << order
@@ -419,10 +427,17 @@ class Zone:
                     raise AssertionError(f"frame {pfn:#x} is free already")
                 dead.append(pfn)
         if dead:
+            if self.page_memcg is not None:
+                self._uncharge(dead)
             dead.sort()
             self.nr_free += len(dead)
             self.freed_used += len(dead)
             self._free_sorted(dead)
+
+    def _uncharge(self, pfns: Iterable[int]) -> None:
+        from pygos.mm.memcontrol import uncharge_frames
+
+        uncharge_frames(self, pfns)
 
     def _free_sorted(self, pfns: list[int]) -> None:
         """Give frames in ascending order to the buddy system, run by run."""

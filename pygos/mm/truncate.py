@@ -216,6 +216,13 @@ class PageCacheShrinker:
         return freed
 
 
+def reclaim_pages(mapping: Mapping, gone: Sequence[int]) -> int:
+    """Take these clean pages out of the cache, unmapped first; how many there were."""
+    if mapping.i_mmap:
+        unmap_mapping_range(mapping, min(gone), max(gone) + 1, even_cows=False)
+    return _remove_pages(mapping, gone)
+
+
 def _shrink_mapping(mapping: Mapping, target: int) -> int:
     """Free up to `target` of a mapping's clean pages, oldest first."""
     gone: list[int] = []
@@ -225,8 +232,4 @@ def _shrink_mapping(mapping: Mapping, target: int) -> int:
             gone.append(index)
             if len(gone) >= target:
                 break
-    if not gone:
-        return 0
-    if mapping.i_mmap:
-        unmap_mapping_range(mapping, min(gone), max(gone) + 1, even_cows=False)
-    return _remove_pages(mapping, gone)
+    return reclaim_pages(mapping, gone) if gone else 0

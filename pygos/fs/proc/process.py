@@ -135,9 +135,13 @@ def cpuset(task: Task, target: Any) -> str:
 
 
 @synthetic("cgroup")
-def cgroup(task: Task, target: Any) -> str:
-    """The root of the (version 2) hierarchy."""
-    return "0::/\n"
+def cgroup(task: Task, target: Any) -> bytes:
+    """The place in the (version 2) hierarchy."""
+    if task.machine.cgroups is None:
+        return b"0::/\n"
+    from pygos.kernel.cgroup.namespace import proc_cgroup_text
+
+    return proc_cgroup_text(task, living(target))
 
 
 # -- the OOM killer's scores

@@ -101,6 +101,9 @@ class FsHooks(Protocol):
     def ns_of_file(self, file: File) -> NsCommon | None:
         """The namespace that a file of nsfs is; None for any other file."""
 
+    def cgroup_of_fd(self, task: Task, fd: int) -> Any:
+        """The control group whose directory `fd` is. Errors: EBADF."""
+
     def set_mm_exe_file(self, task: Task, fd: int) -> None:
         """Let /proc/PID/exe lead to `fd`. Errors: EBADF, EACCES, EBUSY, ETXTBSY."""
 
@@ -123,6 +126,7 @@ class Machine:
         "binfmts",
         "boot_cmdline",
         "boot_time",
+        "cgroups",
         "chrdevs",
         "clock",
         "commit_pages",
@@ -233,6 +237,8 @@ class Machine:
         self.random_state: Any = None
         self.page_wait: Any = None
         self.mm_state: Any = None
+        #: The control groups (kernel/cgroup/core.py: Hierarchy), made at the first use.
+        self.cgroups: Any = None
         #: Pages promised to private writable mappings (overcommit accounting).
         self.commit_pages = 0
 

@@ -221,6 +221,27 @@ class SigAltStack:
     flags: int = 2  # SS_DISABLE
 
 
+class SemUndoList:
+    """What System V semaphores get back when a process ends (struct sem_undo_list).
+
+    Shared by the tasks of CLONE_SYSVSEM. The entries are ipc/semarray.py's.
+    """
+
+    __slots__ = ("count", "undos")
+
+    def __init__(self) -> None:
+        self.count = 1
+        #: Semaphore set -> its SemUndo.
+        self.undos: dict[Any, Any] = {}
+
+    def release(self, task: Task) -> None:
+        """One task less; the last one puts everything back (exit_sem)."""
+        self.count -= 1
+        if not self.count:
+            for undo in tuple(self.undos.values()):
+                undo.apply(task)
+
+
 class Task:
     """One guest thread (struct task_struct)."""
 
@@ -228,6 +249,7 @@ class Task:
         "__weakref__",
         "altstack",
         "blocked",
+        "cgroups",
         "children",
         "clear_child_tid",
         "comm",
@@ -245,6 +267,7 @@ class Task:
         "files",
         "flags",
         "forced_sigmask_restore",
+        "frozen",
         "fs",
         "group",
         "group_leader",
@@ -256,6 +279,7 @@ class Task:
         "io_wchar",
         "io_write",
         "ioprio",
+        "jobctl",
         "keep_caps",
         "last_run",
         "machine",
@@ -436,6 +460,8 @@ class Task:
         self.ptrace = 0
         self.ptracer: Task | None = None
         self.ptraced: dict[Task, None] = {}
+        #: JOBCTL_*: what stops and traps the task is about to make (kernel/jobctl.py).
+        self.jobctl = 0
         #: PF_*; inherited.
         self.flags = 0
         #: kernel/seccomp.py's Seccomp, or None.
@@ -445,6 +471,10 @@ class Task:
         #: What rseq(2) registered (kernel/rseq.py), or None.
         self.rseq: Any = None
         self.security: Any = None
+        #: SEM_UNDO's list, made at the first use or by CLONE_SYSVSEM.
+        self.sysvsem: SemUndoList | None = None
+        #: The shared memory segments that the task has made (ipc/shm.py), or None.
+        self.sysvshm: Any = None
         self.no_new_privs = False
         self.keep_caps = False
         self.dumpable = 1
@@ -453,6 +483,10 @@ class Task:
         #: What PR_SET_TIMERSLACK 0 means: the slack of the parent at the fork.
         self.default_timer_slack = 50_000
         self.oops = False
+        #: The control group (kernel/cgroup); None: the root, where it always was.
+        self.cgroups: Any = None
+        #: It counts as frozen (kernel/cgroup/freezer.py).
+        self.frozen = False
 
     def __repr__(self) -> str:
         return f"<Task {self.pid} {self.comm.decode('utf-8', 'replace')} {self.state.name}>"

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mounting cgroup2, and the operations of its directories; the rest is imported when used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pygos.fs.dcache import d_make_root
+from pygos.fs.kernfs import KernfsInode, KernfsInodeOperations
+from pygos.fs.libfs import DirFileOperations, parse_options
+from pygos.fs.synthetic import Directory
+from pygos.include.errno import EINVAL, EPERM
+from pygos.include.linux.fs import (
+    Dentry,
+    DentryOperations,
+    FileSystemType,
+    Inode,
+    Kstat,
+    Kstatfs,
+    SuperBlock,
+    SuperOperations,
+)
+from pygos.include.uapi.magic import CGROUP2_SUPER_MAGIC
+
+if TYPE_CHECKING:
+    from pygos.include.linux.fs import DirContext, File, Path
+    from pygos.include.linux.machine import Machine
+    from pygos.include.linux.sched import Task
+
+#: Mount options; those that change nothing here are taken for what they are elsewhere.
+_OPTIONS: Final = frozenset((
+    "nsdelegate", "favordynmods", "memory_localevents", "memory_recursiveprot",
+    "memory_hugetlb_accounting", "pids_localevents",
+))  # fmt: skip
+
+
+class CgroupDirOperations(KernfsInodeOperations):
+    """A group's directory."""
+
+    __slots__ = ()
+
+    def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
+        from pygos.fs.cgroup.tree import lookup
+
+        assert isinstance(dir, KernfsInode)
+        return lookup(dir, name)
+
+    def mkdir(self, task: Task, dir: Inode, dentry: Dentry, mode: int) -> Inode:
+        from pygos.fs.cgroup.tree import mkdir
+
+        assert isinstance(dir, KernfsInode)
+        return mkdir(task, dir, dentry, mode)
+
+    def rmdir(self, task: Task, dir: Inode, dentry: Dentry) -> None:
+        from pygos.fs.cgroup.tree import rmdir
+
+        rmdir(dentry)
+
+    def getattr(self, task: Task, path: Path, inode: Inode) -> Kstat | None:
+        assert isinstance(inode, KernfsInode)
+        inode.i_nlink = 2 + len(inode.target.children)
+        return None
+
+
+class CgroupDirFileOperations(DirFileOperations):
+    """Listing it."""
+
+    __slots__ = ()
+
+    def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
+        from pygos.fs.cgroup.tree import iterate
+
+        iterate(file, ctx)
+
+
+class CgroupDentryOperations(DentryOperations):
+    """Files come and go with the controllers."""
+
+    __slots__ = ()
+
+    def revalidate(self, task: Task, dentry: Dentry) -> bool:
+        inode = dentry.d_inode
+        if inode is None:
+            return False
+        assert isinstance(inode, KernfsInode)
+        if inode.i_private is CGROUP_DIR:
+            return True
+        from pygos.fs.cgroup.tree import has_file
+
+        return has_file(inode.target, inode.name)
+
+
+class CgroupSuperOperations(SuperOperations):
+    """The hierarchy outlives its mounts."""
+
+    __slots__ = ()
+
+    def statfs(self, sb: SuperBlock) -> Kstatfs:
+        return Kstatfs(type=sb.s_magic)
+
+    def show_options(self, sb: SuperBlock) -> str:
+        from pygos.kernel.cgroup.core import hierarchy
+
+        text = ",nsdelegate" if hierarchy(sb.machine).nsdelegate else ""
+        return text + ",memory_recursiveprot"
+
+    def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
+        apply_options(sb.machine, data)
+        super().remount(sb, flags, data)
+
+
+CGROUP_DIR: Final = Directory("", 0o755, CgroupDirOperations(), CgroupDirFileOperations())
+_ROOT_DIR: Final = Directory("", 0o555, CGROUP_DIR.iop, CGROUP_DIR.fop)
+_SUPER_OPS: Final = CgroupSuperOperations()
+_DENTRY_OPS: Final = CgroupDentryOperations()
+
+
+def apply_options(machine: Machine, data: str) -> None:
+    """Mount options. EINVAL for unknown ones."""
+    from pygos.kernel.cgroup.core import hierarchy
+
+    names = set()
+    for name, value in parse_options(data):
+        if name not in _OPTIONS or value:
+            raise EINVAL
+        names.add(name)
+    hierarchy(machine).nsdelegate = "nsdelegate" in names
+
+
+def cgroup_super(machine: Machine, fstype: FileSystemType) -> SuperBlock:
+    """The one super block, made at the first mount."""
+    from pygos.kernel.cgroup.core import hierarchy
+
+    top = hierarchy(machine)
+    if top.sb is None:
+        sb = top.sb = SuperBlock(machine, fstype, _SUPER_OPS)
+        sb.s_magic = CGROUP2_SUPER_MAGIC
+        sb.s_d_op = _DENTRY_OPS
+        inode = KernfsInode(sb, top.root.id, _ROOT_DIR, top.root, b"")
+        inode.i_private = CGROUP_DIR
+        sb.s_root = d_make_root(sb, inode)
+    found: SuperBlock = top.sb
+    return found
+
+
+class CgroupType(FileSystemType):
+    """mount -t cgroup2."""
+
+    __slots__ = ()
+    name = "cgroup2"
+
+    def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
+        machine = task.machine
+        first = machine.cgroups is None or machine.cgroups.sb is None
+        sb = cgroup_super(machine, self)
+        if first:
+            apply_options(machine, data)
+        elif data:
+            from pygos.kernel.cgroup.namespace import ns_root
+
+            # Only the first namespace may change what counts for all.
+            if ns_root(task).parent is not None:
+                raise EPERM
+            apply_options(machine, data)
+        return sb
