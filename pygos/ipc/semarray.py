@@ -95,7 +95,7 @@ class SemUndo:
 class SemQueue:
     """A sleeping semop(2); its task.restart."""
 
-    __slots__ = ("blocking", "deadline", "error", "num", "ops", "serial", "sma", "task", "undo")
+    __slots__ = ("deadline", "error", "num", "ops", "serial", "sma", "task", "undo")
 
     def __init__(
         self, task: Task, sma: SemArray, ops: list[SemOp], undo: SemUndo | None
@@ -106,8 +106,7 @@ class SemQueue:
         self.undo = undo
         #: Set when it is over: None for success, or the error.
         self.error: type[Errno] | bool | None = False
-        #: The operation that stops it, and its semaphore.
-        self.blocking = 0
+        #: The semaphore that stops it.
         self.num = 0
         self.serial = 0
         self.deadline: int | None = None
@@ -118,13 +117,13 @@ class SemQueue:
 
 
 def perform_ops(sma: SemArray, queue: SemQueue) -> bool:
-    """Do all operations at once, or none: False if they must wait (`queue.blocking`).
+    """Do all operations at once, or none: False if they must wait (for `queue.num`).
 
     Errors: EAGAIN (IPC_NOWAIT), ERANGE.
     """
     ops, vals = queue.ops, sma.vals
     new: dict[int, int] = {}
-    for place, (num, change, flags) in enumerate(ops):
+    for num, change, flags in ops:
         value = new.get(num)
         if value is None:
             value = vals[num]
@@ -134,7 +133,7 @@ def perform_ops(sma: SemArray, queue: SemQueue) -> bool:
             value += change
             blocked = value < 0
         if blocked:
-            queue.blocking, queue.num = place, num
+            queue.num = num
             if flags & IPC_NOWAIT:
                 raise EAGAIN
             return False
@@ -251,12 +250,26 @@ def _finish(sma: SemArray, queue: SemQueue, num: int, error: type[Errno] | None)
 
 
 def count_waiters(sma: SemArray, num: int, zero: bool) -> int:
-    """GETNCNT, GETZCNT: who sleeps because of this semaphore."""
-    return sum(
-        1
-        for queue in sma.waiting.get(num, ())
-        if queue.task.alive and (queue.ops[queue.blocking][1] == 0) is zero
-    )
+    """GETNCNT, GETZCNT: who sleeps because of this semaphore, as things are now."""
+    count = 0
+    for waiters in sma.waiting.values():
+        for queue in waiters:
+            stop = _stopped_by(sma, queue.ops)
+            if stop is not None and stop[0] == num and (stop[1] == 0) is zero:
+                count += queue.task.alive
+    return count
+
+
+def _stopped_by(sma: SemArray, ops: list[SemOp]) -> SemOp | None:
+    """The first operation that can't be done."""
+    new: dict[int, int] = {}
+    for op in ops:
+        num, change, _ = op
+        value = new.get(num, sma.vals[num])
+        if value + change < 0 or (change == 0 and value):
+            return op
+        new[num] = value + change
+    return None
 
 
 def free_array(sma: SemArray) -> None:

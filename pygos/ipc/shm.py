@@ -68,14 +68,16 @@ class ShmSegment(IpcObject):
     """struct shmid_kernel. Times in s."""
 
     __slots__ = (
-        "atime", "commit", "cpid", "creator", "ctime", "dtime", "inode", "locked_by", "lpid", "ns",
-        "segsz",
+        "atime", "commit", "cpid", "creator", "ctime", "dtime", "inode", "locked_by", "lpid", "name",
+        "ns", "segsz",
     )  # fmt: skip
 
     def __init__(self, task: Task, ns: IpcNamespace, key: int, mode: int, size: int) -> None:
         super().__init__(task, key, mode)
         self.ns = ns
         self.segsz = size
+        #: As /proc/PID/maps shows it, whatever becomes of the key.
+        self.name = b"SYSV%08x" % (key & 0xFFFF_FFFF)
         self.inode: Inode = shmem_inode(task.machine, size)
         self.inode.i_mode = self.inode.i_mode & ~0o777 | mode & 0o777
         self.inode.i_uid, self.inode.i_gid = self.uid, self.gid

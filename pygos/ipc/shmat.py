@@ -109,7 +109,7 @@ def _shm_mount(machine: Machine) -> Any:
 def _shm_file(task: Task, segment: ShmSegment, flags: int, mode: int) -> File:
     """An open file of the segment for one attachment. ENFILE."""
     mnt = _shm_mount(task.machine)
-    dentry = Dentry(mnt.mnt_sb, None, b"SYSV%08x" % (segment.key & 0xFFFF_FFFF))
+    dentry = Dentry(mnt.mnt_sb, None, segment.name)
     dentry.d_op = _DENTRY_OPS
     dentry.d_inode = segment.inode
     dentry.d_unhashed = True

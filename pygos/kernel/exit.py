@@ -79,6 +79,12 @@ def do_exit(task: Task, status: int) -> None:
     exit_signals(task)
     machine.sched.forget(task)
     exit_mm(task)
+    if task.sysvsem is not None:
+        task.sysvsem.release(task)
+        task.sysvsem = None
+    if task.sysvshm is not None:
+        task.sysvshm.exit(task)
+        task.sysvshm = None
     machine.fs_hooks.exit_files(task)
     if task.seccomp is not None:
         seccomp_release(task)

@@ -20,6 +20,7 @@ from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import (
     SIG_DEFAULT,
     NsProxy,
+    SemUndoList,
     SigAltStack,
     SighandStruct,
     SignalStruct,
@@ -251,6 +252,8 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
     if nsproxy is not task.nsproxy:
         hold_set(nsproxy)
     _copy_files(task, child, flags)
+    if flags & uapi.CLONE_SYSVSEM:
+        _share_semundo(task, child)
     _copy_sighand(task, child, flags)
     _copy_group(task, child, args)
     _copy_thread(task, child, args)
@@ -362,6 +365,14 @@ def _copy_files(task: Task, child: Task, flags: int) -> None:
         child.files = task.machine.fs_hooks.dup_files(task.files)
 
 
+def _share_semundo(task: Task, child: Task) -> None:
+    """CLONE_SYSVSEM: parent and child undo their semaphore operations together."""
+    if task.sysvsem is None:
+        task.sysvsem = SemUndoList()
+    task.sysvsem.count += 1
+    child.sysvsem = task.sysvsem
+
+
 def _copy_sighand(task: Task, child: Task, flags: int) -> None:
     if flags & uapi.CLONE_SIGHAND:
         task.sighand.count += 1
@@ -453,6 +464,8 @@ def _abandon(child: Task) -> None:
     exit_namespaces(child)
     free_pid(child.machine.pids, child.pid)
     child.sighand.count -= 1
+    if child.sysvsem is not None:
+        child.sysvsem.count -= 1
     mm, cpu = child.mm, child.cpu
     child.mm = child.cpu = None
     if cpu is not None:
