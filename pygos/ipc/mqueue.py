@@ -52,7 +52,15 @@ from pygos.include.linux.syscalls import (
     syscall,
 )
 from pygos.include.linux.wait import wait_on
-from pygos.include.uapi.fcntl import O_ACCMODE, O_CREAT, O_EXCL, O_NONBLOCK, O_RDWR, O_WRONLY
+from pygos.include.uapi.fcntl import (
+    O_ACCMODE,
+    O_CREAT,
+    O_EXCL,
+    O_LARGEFILE,
+    O_NONBLOCK,
+    O_RDWR,
+    O_WRONLY,
+)
 from pygos.include.uapi.limits import NAME_MAX
 from pygos.include.uapi.mqueue import MQ_PRIO_MAX, NOTIFY_COOKIE_LEN, MqAttr
 from pygos.include.uapi.signal import SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, Sigevent
@@ -117,7 +125,9 @@ def mq_open(task: Task, name: PathArg, oflag: Flags, mode: Mode, attr: InOrNull[
             _create(task, mnt.mnt_root, dentry, mode & 0o7777 & ~task.fs.umask, attr)
         else:
             _may_open(task, dentry, oflag)
-        fd_install(task, fd, dentry_open(task, Path(mnt, dentry), oflag & ~O_CREAT))
+        file = dentry_open(task, Path(mnt, dentry), oflag & ~O_CREAT)
+        file.f_flags &= ~O_LARGEFILE
+        fd_install(task, fd, file)
     except BaseException:
         put_unused_fd(task, fd)
         raise

@@ -36,7 +36,7 @@ from pygos.include.linux.fs import (
 from pygos.include.linux.sched import SigInfo
 from pygos.include.linux.wait import WaitQueue
 from pygos.include.uapi.capability import CAP_SYS_RESOURCE
-from pygos.include.uapi.fcntl import SEEK_CUR, SEEK_SET
+from pygos.include.uapi.fcntl import SEEK_CUR, SEEK_END, SEEK_SET
 from pygos.include.uapi.magic import MQUEUE_MAGIC
 from pygos.include.uapi.mqueue import MQ_PRIO_MAX
 from pygos.include.uapi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
@@ -267,6 +267,8 @@ class MqFileOperations(FileOperations):
     def llseek(self, task: Task, file: File, offset: int, whence: int) -> int:
         if whence == SEEK_CUR:
             offset += file.f_pos
+        elif whence == SEEK_END:
+            offset += file.f_inode.i_size
         elif whence != SEEK_SET:
             raise EINVAL
         if offset < 0:

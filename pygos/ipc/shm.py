@@ -68,8 +68,8 @@ class ShmSegment(IpcObject):
     """struct shmid_kernel. Times in s."""
 
     __slots__ = (
-        "atime", "commit", "cpid", "creator", "ctime", "dtime", "inode", "locked_by", "lpid", "name",
-        "ns", "segsz",
+        "atime", "commit", "cpid", "creator", "ctime", "dtime", "inode", "locked_by", "lpid",
+        "name", "ns", "segsz",
     )  # fmt: skip
 
     def __init__(self, task: Task, ns: IpcNamespace, key: int, mode: int, size: int) -> None:
