@@ -15,13 +15,22 @@ from pygos.arch.x86.regs import EFLAGS, RIP, RSP
 from pygos.fs.exec import BinaryFormat, BinPrm, begin_new_exec, exec_put, kernel_read, open_exec
 from pygos.fs.file_table import fget
 from pygos.include.dataclass import dataclass
-from pygos.include.errno import ELIBBAD, ENOEXEC, ENOMEM
+from pygos.include.errno import ELIBBAD, ENOEXEC, ENOMEM, EPERM
 from pygos.include.linux.fs import File
+from pygos.include.linux.mm import MMF_LEGACY_LAYOUT
 from pygos.include.linux.platform import PAGE_MASK, PAGE_SIZE, TASK_SIZE
 from pygos.include.uapi import auxvec, elf, mman
 from pygos.include.uapi.fcntl import AT_FDCWD
+from pygos.include.uapi.personality import (
+    ADDR_COMPAT_LAYOUT,
+    ADDR_NO_RANDOMIZE,
+    MMAP_PAGE_ZERO,
+    PER_CLEAR_ON_SETID,
+    READ_IMPLIES_EXEC,
+)
 from pygos.mm.exec import populate_segment, setup_stack
 from pygos.mm.mmap import do_mmap, do_munmap
+from pygos.mm.unmapped import TASK_UNMAPPED_BASE
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -36,7 +45,6 @@ _PATH_MAX = 4096
 _RLIMIT_STACK, _RLIM_INFINITY = 3, (1 << 64) - 1
 _STACK_RESERVE = 128 * 1024
 _MIN_GAP, _MAX_GAP = 128 << 20, TASK_SIZE // 6 * 5
-_ADDR_NO_RANDOMIZE = 0x0040000
 _CLK_TCK = 100
 #: Bytes a signal frame needs besides the XSAVE image.
 _FRAME_MIN = 1088
@@ -160,7 +168,9 @@ def _load(prm: BinPrm, program: ElfFile, interp_file: File | None) -> None:
         raise ENOEXEC
     interp = _parse_interpreter(task, interp_file) if interp_file is not None else None
     mm = begin_new_exec(prm)
-    randomize = not task.personality & _ADDR_NO_RANDOMIZE
+    task.personality &= ~(PER_CLEAR_ON_SETID if prm.secure else READ_IMPLIES_EXEC)
+    space = task.machine.sysctl.get("kernel.randomize_va_space", 2)
+    randomize = bool(space) and not task.personality & ADDR_NO_RANDOMIZE
     try:
         stack_top = _layout(prm, mm, randomize, program.executable_stack)
         image = _map_program(prm, mm, program, interp is not None, randomize)
@@ -168,7 +178,9 @@ def _load(prm: BinPrm, program: ElfFile, interp_file: File | None) -> None:
         if interp is not None and interp_file is not None:
             linker = map_image(task, mm, interp_file, interp, None)
             entry, base = linker.entry, linker.bias
-        _set_mm(prm, mm, image, randomize)
+        _set_mm(prm, mm, image, randomize and space == 2)
+        if task.personality & MMAP_PAGE_ZERO:
+            _map_page_zero(task, mm)
         sp = build_stack(prm, mm, stack_top, image, base, len(program.phdrs))
     except Exception:
         # Past the point of no return: the program can only be killed.
@@ -178,6 +190,15 @@ def _load(prm: BinPrm, program: ElfFile, interp_file: File | None) -> None:
         force_sig_info(task, SigInfo(9))
         raise
     _start(task, entry, sp)
+
+
+def _map_page_zero(task: Task, mm: Mm) -> None:
+    """What System V programs expect below their feet; only for who may map there."""
+    flags = mman.MAP_FIXED | mman.MAP_PRIVATE | mman.MAP_ANONYMOUS
+    try:
+        do_mmap(mm, task, None, 0, PAGE_SIZE, mman.PROT_READ | mman.PROT_EXEC, flags, 0)
+    except EPERM:
+        pass
 
 
 def _random_pages(prm: BinPrm, bits: int) -> int:
@@ -197,7 +218,10 @@ def _layout(prm: BinPrm, mm: Mm, randomize: bool, executable_stack: bool) -> int
     pad = (1 << 34) + (1 << 20)  # what the stack's own randomization and guard may take
     gap = min(max(gap + pad, _MIN_GAP), _MAX_GAP)
     mm.mmap_base = TASK_SIZE - (gap + PAGE_SIZE - 1 & PAGE_MASK)
-    if randomize:
+    if task.personality & ADDR_COMPAT_LAYOUT:
+        mm.flags |= MMF_LEGACY_LAYOUT
+        mm.mmap_base = TASK_UNMAPPED_BASE + (_random_pages(prm, 28) if randomize else 0)
+    elif randomize:
         mm.mmap_base -= _random_pages(prm, 28)
     size = _string_bytes(prm) + _STACK_RESERVE
     setup_stack(mm, task, top, size + PAGE_SIZE - 1 & PAGE_MASK, executable_stack)

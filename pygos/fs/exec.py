@@ -26,7 +26,7 @@ from pygos.include.errno import (
     Errno,
 )
 from pygos.include.linux.fs import MAY_EXEC, File, Inode
-from pygos.include.linux.mm import mmf_init_flags
+from pygos.include.linux.mm import MMF_LEGACY_LAYOUT, mmf_init_flags
 from pygos.include.linux.platform import PAGE_SIZE
 from pygos.include.linux.sched import SIG_DEFAULT, SigAltStack, SighandStruct, Task
 from pygos.include.linux.syscalls import DirFd, Flags, PathArg, UserAddr, syscall
@@ -283,7 +283,7 @@ def begin_new_exec(prm: BinPrm) -> Mm:
     if old is not None:
         mm_release(task)
         mm.coredump_filter = old.coredump_filter
-        mm.flags = mmf_init_flags(old.flags)
+        mm.flags = mmf_init_flags(old.flags) & ~MMF_LEGACY_LAYOUT
     if task.cgroups is not None and task.cgroups.memory is not None:
         mm.memcg = task.cgroups.memory.memcg
     cpu = mm.space.new_cpu()

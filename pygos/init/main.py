@@ -33,11 +33,11 @@ from pygos.include.linux.cred import CAP_FULL, Cred
 from pygos.include.linux.fs import FilesStruct, FsStruct
 from pygos.include.linux.machine import Machine
 from pygos.include.linux.platform import PAGE_SIZE
-from pygos.init.namespaces import NS_MODULES
 from pygos.include.linux.sched import PidTable, SigInfo, Task, TaskState
 from pygos.include.linux.timer import TimerQueue
 from pygos.include.uapi.version import UTS_RELEASE
 from pygos.init.calls import build_table
+from pygos.init.namespaces import NS_MODULES
 from pygos.ipc.boot import init_ipc
 from pygos.kernel.entry_work import SYSCALL_WORK_TRACE, set_syscall_work
 from pygos.kernel.exit import do_exit, release_task

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a mapping goes: get_unmapped_area(), top-down below mmap_base.
 
+Programs with ADDR_COMPAT_LAYOUT (personality(2)) get the lowest hole above mmap_base.
+
 ``mm.gap_top`` and ``mm.gap_hole`` remember the last search: no hole that lies wholly above
 gap_top (and below mmap_base) is larger than gap_hole.
 """
@@ -11,7 +13,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EINVAL, ENOMEM, EPERM
-from pygos.include.linux.mm import DEFAULT_MMAP_MIN_ADDR, STACK_GUARD_GAP
+from pygos.include.linux.mm import DEFAULT_MMAP_MIN_ADDR, MMF_LEGACY_LAYOUT, STACK_GUARD_GAP
 from pygos.include.linux.mm_types import VM_GROWSDOWN
 from pygos.include.linux.platform import TASK_SIZE
 from pygos.include.uapi.mman import MAP_32BIT, MAP_FIXED
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pygos.mm.mm import Mm
 
 _CAP_SYS_RAWIO: Final = 17
-_TASK_UNMAPPED_BASE: Final = TASK_SIZE // 3 & ~0xFFF
+TASK_UNMAPPED_BASE: Final = TASK_SIZE // 3 & ~0xFFF
 _LOW_32BIT, _HIGH_32BIT = 0x4000_0000, 0x8000_0000
 
 
@@ -59,8 +61,10 @@ def get_unmapped_area(mm: Mm, task: Task, addr: int, length: int, flags: int) ->
                 return addr
     if flags & MAP_32BIT:
         return _bottom_up(mm, _LOW_32BIT, _HIGH_32BIT, length)
+    if mm.flags & MMF_LEGACY_LAYOUT:
+        return _bottom_up(mm, mm.mmap_base, TASK_SIZE, length)
     found = _top_down(mm, length)
-    return found if found else _bottom_up(mm, _TASK_UNMAPPED_BASE, TASK_SIZE, length)
+    return found if found else _bottom_up(mm, TASK_UNMAPPED_BASE, TASK_SIZE, length)
 
 
 def _top_down(mm: Mm, length: int) -> int:

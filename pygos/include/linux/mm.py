@@ -49,6 +49,8 @@ BUS_ADRERR: Final = 2
 MMF_DISABLE_THP: Final = 1
 MMF_HAS_MDWE: Final = 2
 MMF_HAS_MDWE_NO_INHERIT: Final = 4
+#: Mappings go bottom-up; decided anew by each exec.
+MMF_LEGACY_LAYOUT: Final = 8
 
 
 def mmf_init_flags(flags: int) -> int:
