@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pygos.mm.page_alloc import Zone
 
 #: "max": no limit, in pages.
-PAGE_COUNTER_MAX: Final = (1 << 63) // 4096
+PAGE_COUNTER_MAX: Final = ((1 << 63) - 1) // 4096
 #: What a frame is, in the low bits of its word in zone.page_memcg.
 ANON: Final = 0
 FILE: Final = 1

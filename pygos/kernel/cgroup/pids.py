@@ -95,11 +95,3 @@ def parse_max(text: bytes) -> int:
     if not 0 <= value < PIDS_MAX:
         raise EINVAL
     return value
-
-
-def limit_machine(cgroup: Cgroup, limit: int) -> PidsCss:
-    """Limit the tasks of the whole machine, on behalf of its owner, in the root group."""
-    css = PidsCss(cgroup)
-    css.max = limit
-    cgroup.pids = css
-    return css
