@@ -63,7 +63,10 @@ class Machine:
         Size of RAM: bytes, or docker's spelling (``"512m"``). The host gives it page by page as
         it is used.
     ``cpus``
-        How many guest threads run at once; None: as many as this process may.
+        How many guest threads run at once; None: as many as this process may. A fraction, such
+        as 0.5, limits their CPU time too.
+    ``pids``
+        How many processes and threads there may be at once; None: as many as the kernel can have.
     ``root``
         ``"host"``: the host's files, copy-on-write, so that the host never sees a change; or a
         directory to be the root instead, just as protected.
@@ -88,7 +91,8 @@ class Machine:
         self,
         *,
         memory: str | int = "1GiB",
-        cpus: int | None = None,
+        cpus: float | None = None,
+        pids: int | None = None,
         root: str | os.PathLike[str] = "host",
         hostname: str = "pygos",
         env: Mapping[str, str | None] | None = None,
@@ -100,6 +104,8 @@ class Machine:
     ) -> None:
         self._memory = config.parse_memory(memory)
         self._cpus = config.parse_cpus(cpus)
+        self._cpu_quota = config.parse_cpu_quota(cpus)
+        self._pids = config.parse_pids(pids)
         self._root = config.parse_root(root)
         self._hostname = config.parse_hostname(hostname)
         self._volumes = tuple(config.parse_volume(volume) for volume in volumes)
@@ -140,6 +146,8 @@ class Machine:
         settings = BootConfig(
             memory=self._memory,
             cpus=self._cpus,
+            cpu_quota=self._cpu_quota,
+            pids=self._pids,
             root=self._root,
             hostname=self._hostname,
             volumes=self._volumes,

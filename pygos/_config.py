@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from math import ceil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pygos._errors import ConfigError
@@ -22,6 +23,7 @@ _TIME_UNITS: Final = {
 MIN_MEMORY: Final = 16 << 20
 MAX_MEMORY: Final = 1 << 40
 MAX_CPUS: Final = 256
+MAX_PIDS: Final = 4_000_000
 HOST_NAME_MAX: Final = 64
 _ACCOUNTS_MAX: Final = 4 << 20
 
@@ -90,16 +92,39 @@ def _duration_ns(text: str) -> float:
     return sum(float(value) * _TIME_UNITS[unit] for value, unit in parts)
 
 
-def parse_cpus(value: str | int | None) -> int:
-    """How many CPUs the machine has; None: as many as this process may use."""
+def parse_cpus(value: str | float | None) -> int:
+    """How many CPUs the machine has; None: as many as this process may use.
+
+    A fraction is rounded up: parse_cpu_quota() has the rest.
+    """
     if value is None:
         return min(len(os.sched_getaffinity(0)), MAX_CPUS)
+    try:
+        count = float(value)
+    except ValueError:
+        count = 0.0
+    if not 0.01 <= count <= MAX_CPUS:
+        raise ConfigError(f"invalid number of CPUs {value!r}: from 0.01 to {MAX_CPUS}")
+    return ceil(count)
+
+
+def parse_cpu_quota(value: str | float | None) -> int | None:
+    """CPU time in each 100 ms, ns, for a fraction of CPUs; None: no limit but their number."""
+    if value is None or float(value).is_integer():
+        return None
+    return int(float(value) * 100_000_000)
+
+
+def parse_pids(value: str | int | None) -> int | None:
+    """How many tasks there may be; None: as many as the kernel can have."""
+    if value is None:
+        return None
     try:
         count = int(value)
     except ValueError:
         count = 0
-    if not 1 <= count <= MAX_CPUS:
-        raise ConfigError(f"invalid number of CPUs {value!r}: from 1 to {MAX_CPUS}")
+    if not 1 <= count <= MAX_PIDS:
+        raise ConfigError(f"invalid number of processes {value!r}: from 1 to {MAX_PIDS}")
     return count
 
 

@@ -22,6 +22,7 @@ class Options:
 
     memory: str
     cpus: str | None
+    pids: str | None
     env: tuple[str, ...]
     volume: tuple[str, ...]
     workdir: str | None
@@ -54,7 +55,8 @@ class Option(NamedTuple):
 
 OPTIONS: Final = (
     Option("--memory", "-m", "value", "1g", "SIZE", "RAM, such as 512m (1g)."),
-    Option("--cpus", "", "value", None, "N", "Guest threads running at once (all host CPUs)."),
+    Option("--cpus", "", "value", None, "N", "CPUs, such as 2 or 0.5 (all of the host)."),
+    Option("--pids", "", "value", None, "N", "Processes and threads at once (no limit)."),
     Option("--env", "-e", "list", (), "NAME[=VALUE]", "Set or pass a variable."),
     Option("--volume", "-v", "list", (), "HOST:GUEST[:ro]", "Give a host directory, to write in."),
     Option("--workdir", "-w", "value", None, "DIR", "Where the program starts."),

@@ -55,6 +55,8 @@ def boot_settings(options: Options, root: str, user: config.User) -> dict[str, A
     return {
         "memory": config.parse_memory(options.memory),
         "cpus": config.parse_cpus(options.cpus),
+        "cpu_quota": config.parse_cpu_quota(options.cpus),
+        "pids": config.parse_pids(options.pids),
         "root": root,
         "hostname": config.parse_hostname(options.hostname),
         "volumes": tuple(config.parse_volume(volume) for volume in options.volume),

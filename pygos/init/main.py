@@ -68,6 +68,10 @@ class BootConfig:
 
     memory: int = 1 << 30
     cpus: int = 1
+    #: CPU time of all in each 100 ms, ns; None: what the CPUs give.
+    cpu_quota: int | None = None
+    #: Tasks at once; None: no limit but the kernel's own.
+    pids: int | None = None
     #: "host" (copy-on-write over the host's files) or a directory of the host.
     root: str = "host"
     hostname: str = "pygos"
@@ -167,6 +171,10 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
     machine.pids.last = 1
     init.group.pgrp = init.group.session = 1
     attach_pid(machine.pids, init)
+    if config.pids is not None or config.cpu_quota is not None:
+        from pygos.kernel.cgroup.limits import limit_machine
+
+        limit_machine(machine, init, config.pids, config.cpu_quota)
 
 
 def _mount_volumes(machine: Machine, config: BootConfig, task: Task) -> None:

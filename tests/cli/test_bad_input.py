@@ -40,8 +40,8 @@ def pygos(*args: str, env: dict[str, str] | None = None) -> subprocess.Completed
             "invalid size '1X': say a number with b, k, m or g, such as 512m",
         ),
         (["run", "-m", "1m", "ls"], "invalid memory '1m': a machine has from 16m to 1024g"),
-        (["run", "--cpus", "0", "ls"], "invalid number of CPUs '0': from 1 to 256"),
-        (["run", "--cpus", "many", "ls"], "invalid number of CPUs 'many': from 1 to 256"),
+        (["run", "--cpus", "0", "ls"], "invalid number of CPUs '0': from 0.01 to 256"),
+        (["run", "--cpus", "many", "ls"], "invalid number of CPUs 'many': from 0.01 to 256"),
         (["run", "-v", "/usr", "ls"], "invalid volume '/usr': say HOST:GUEST or HOST:GUEST:ro"),
         (
             ["run", "-v", "/usr:x", "ls"],

@@ -124,14 +124,20 @@ def stack(task: Task, target: Any) -> str:
 @synthetic("children")
 def children(task: Task, target: Any) -> str:
     """Processes that this thread has made."""
-    pids = sorted(child.pid for child in living(target).children)
+    pids = sorted([pid_vnr(task, child.pid) for child in living(target).children])
     return "".join(f"{pid} " for pid in pids)
 
 
 @synthetic("cpuset")
-def cpuset(task: Task, target: Any) -> str:
-    """The only one."""
-    return "/\n"
+def cpuset(task: Task, target: Any) -> bytes:
+    """The group whose CPUs count. cpuset(7)"""
+    cgroups = living(target).cgroups
+    if cgroups is None or cgroups.cpuset is None:
+        return b"/\n"
+    from pygos.kernel.cgroup.core import cgroup_path
+    from pygos.kernel.cgroup.namespace import ns_root
+
+    return cgroup_path(cgroups.cpuset.cgroup, ns_root(task)) + b"\n"
 
 
 @synthetic("cgroup")

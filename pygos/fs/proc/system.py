@@ -214,6 +214,17 @@ def _cpu_line(name: str, value: str) -> str:
     return f"{name}{tabs}: {value}\n" if value else f"{name}{tabs}:\n"
 
 
+@synthetic("cgroups")
+def cgroups(task: Task, target: Any) -> str:
+    """Controllers; all are in the version 2 hierarchy, number 0. cgroups(7)"""
+    from pygos.kernel.cgroup.core import hierarchy
+
+    count = hierarchy(task.machine).nr_cgroups
+    head = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
+    names = ("cpuset", "cpu", "cpuacct", "memory", "pids")
+    return head + "".join([f"{name}\t0\t{count}\t1\n" for name in names])
+
+
 @synthetic("filesystems")
 def filesystems(task: Task, target: Any) -> str:
     """Kinds of file systems."""
@@ -328,7 +339,7 @@ class KmsgFileOperations(SyntheticFileOperations):
 KMSG: Final = Synthetic("kmsg", 0o400, None, fop=KmsgFileOperations())
 
 SYSTEM_NODES: Final[tuple[Node, ...]] = (
-    buddyinfo, cmdline, cpuinfo, devices, diskstats, execdomains, filesystems, interrupts, KMSG,
-    loadavg, locks, meminfo, partitions, stat, swaps,
+    buddyinfo, cgroups, cmdline, cpuinfo, devices, diskstats, execdomains, filesystems, interrupts,
+    KMSG, loadavg, locks, meminfo, partitions, stat, swaps,
     SyntheticDir("tty", tty_drivers, tty_ldiscs), uptime, version, vmstat,
 )  # fmt: skip
