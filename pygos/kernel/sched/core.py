@@ -25,7 +25,7 @@ from pygos.include.linux.sched import TaskState
 from pygos.include.uapi.sched import SCHED_RESET_ON_FORK, SCHED_RR
 from pygos.kernel.entry import continue_syscall, exit_to_user, handle_trap
 from pygos.kernel.sched.deadline import DL_PRIO, DeadlineClass, DlEntity
-from pygos.kernel.sched.fair import FairClass, new_entity
+from pygos.kernel.sched.fair import QUIET, FairClass, new_entity
 from pygos.kernel.sched.idle import NICE, SYSTEM, USER, CpuStat
 from pygos.kernel.sched.loadavg import LoadAverage
 from pygos.kernel.sched.rt import RtClass
@@ -167,6 +167,8 @@ class Sched:
             if fair.preempts(task, other):
                 self.resched(other)
                 return
+            if task.policy & _POLICY in QUIET:
+                continue
             left = fair.slice_left(other)
             if other is self.current:
                 other.slice_end = min(other.slice_end, now + left)
@@ -338,8 +340,7 @@ class Sched:
     def migrate(self, task: Task) -> None:
         """The affinity of a task changed: if it runs, it moves to a CPU it may use.
 
-        If all of those are held by tasks that can't change places, it moves when it next
-        leaves its CPU.
+        If all of those are held by tasks that can't change places, it waits for one.
         """
         if not task.on_cpu or task.cpus_allowed >> task.cpu_nr & 1:
             return
@@ -354,6 +355,7 @@ class Sched:
                 self.account(other)
                 task.cpu_nr, other.cpu_nr = other.cpu_nr, task.cpu_nr
                 return
+        self.resched(task)
 
     def kick(self, task: Task) -> None:
         """Make a task look at ``notify`` soon: interrupt it if it runs guest code."""
@@ -478,7 +480,9 @@ class Sched:
         if over:
             task.slice_end = now + self._tick(task)
         mine, bit = task.sched_class, 1 << task.cpu_nr
-        if mine is self.fair and self.fair.nr_limited and self.fair.is_throttled(task):
+        if not (task.cpus_allowed or -1) & bit or (
+            mine is self.fair and self.fair.nr_limited and self.fair.is_throttled(task)
+        ):
             self._take_off(task, now)
             return True
         for other in self.classes:

@@ -38,7 +38,8 @@ _Heap = list[tuple[int, int, SchedEntity]]
 #: Invalid entries that a bucket may hold beyond its valid ones.
 _GARBAGE: Final = 64
 _POLICY: Final = ~SCHED_RESET_ON_FORK
-_QUIET: Final = (SCHED_BATCH, SCHED_IDLE)
+#: Tasks of these policies don't preempt others when they wake up.
+QUIET: Final = (SCHED_BATCH, SCHED_IDLE)
 
 
 class Bucket:
@@ -168,8 +169,14 @@ class CfsRq:
 
     def push(self, entity: SchedEntity) -> None:
         """A present entity waits; or it does already and its deadline has changed."""
-        task = entity.task
-        mask = (task.cpus_allowed or -1) if task is not None else -1
+        task, group = entity.task, entity.group
+        if task is not None:
+            mask = task.cpus_allowed or -1
+        else:
+            assert group is not None
+            mask = group.cfs.wanted()
+        if entity.waiting and mask != entity.mask:
+            self.unpush(entity)
         bucket = self.buckets.get(mask)
         if bucket is None:
             bucket = self.buckets[mask] = Bucket()
@@ -194,6 +201,14 @@ class CfsRq:
             else:
                 bucket.later.clear()
                 bucket.ready.clear()
+
+    def wanted(self) -> int:
+        """The CPUs that those who wait may use."""
+        result = 0
+        for mask, bucket in self.buckets.items():
+            if bucket.count:
+                result |= mask
+        return result
 
     def peek(self, idle: int) -> SchedEntity | None:
         """The waiting entity that should run next on one of these CPUs."""
@@ -233,15 +248,22 @@ class CfsRq:
 
     def _bound(self, entity: SchedEntity, cpu_nr: int) -> None:
         """With several CPUs somebody can get less than its share though it runs all the time
-        (it can't use two CPUs), or more because nobody else may use its CPU. Neither counts
-        beyond a limit, or newcomers would be measured by such a one."""
-        lag, most = self.average() - entity.vruntime, _limit(entity)
-        if lag > most * self.nr_cpus:
+        (it can't use two CPUs): that counts only up to a limit, or newcomers would be
+        measured by such a one. Time on a CPU that nobody else wants doesn't count at all."""
+        lag = self.average() - entity.vruntime
+        if lag < 0:
+            if not self._wanted_by_others(entity, cpu_nr):
+                self._place(entity, 0)
+        elif lag > self.nr_cpus * (most := _limit(entity)):
             self._place(entity, -most)
-        elif lag < -most and not any(
-            bucket.count and mask >> cpu_nr & 1 for mask, bucket in self.buckets.items()
-        ):
-            self._place(entity, most)
+
+    def _wanted_by_others(self, entity: SchedEntity, cpu_nr: int) -> bool:
+        """Does another entity wait that may use this CPU?"""
+        for mask, bucket in self.buckets.items():
+            mine = entity.waiting and entity.mask == mask
+            if mask >> cpu_nr & 1 and bucket.count > mine:
+                return True
+        return False
 
     def _place(self, entity: SchedEntity, off: int) -> None:
         """Give a present entity a virtual runtime that is this far off the average."""
@@ -286,7 +308,7 @@ class FairClass:
                 return
             entity = group.se
             cfs, waits = entity.cfs, cfs.h_waiting > 0
-            if waits and not entity.waiting:
+            if waits and not (entity.waiting and entity.mask == group.cfs.wanted()):
                 cfs.push(entity)
             elif entity.waiting and not waits:
                 cfs.unpush(entity)
@@ -315,7 +337,7 @@ class FairClass:
         entity: SchedEntity = task.se
         self._join(entity, not entity.run_count)
         entity.cfs.push(entity)
-        if woken:
+        if woken and task.policy & _POLICY not in QUIET:
             entity.woken = True
             self.nr_woken += 1
         self._count(entity.cfs, 1)
@@ -432,10 +454,10 @@ class FairClass:
 
     def preempts(self, task: Task, running: Task) -> bool:
         """A task was woken and no CPU is idle: does a running one, just charged, give way?"""
-        if task.policy & _POLICY in _QUIET:
-            return False
-        idle = running.policy & _POLICY == SCHED_IDLE
-        return idle or self.gives_way(running, False)
+        policy = task.policy & _POLICY
+        if running.policy & _POLICY == SCHED_IDLE != policy:
+            return True
+        return policy not in QUIET and self.gives_way(running, False)
 
     @staticmethod
     def slice_left(task: Task) -> int:
