@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Core dumps: whether, where and how much (fs/coredump.c). core(5).
 
-A process that a signal of the dumping kind ends leaves a file in its working directory, named
-by the sysctl kernel.core_pattern, as large as RLIMIT_CORE allows. Patterns that start with a
-pipe dump nothing: there is nobody to start helpers.
+A process that a signal of the dumping kind ends leaves a file, named by the sysctl
+kernel.core_pattern and as large as RLIMIT_CORE allows, or feeds a program of the machine's
+owner if the pattern begins with a pipe.
+
+First the other threads of the process come to rest, so that their registers are in the dump;
+then the dump is written, as far as the reader at a pipe's other end keeps up; then all of them
+go. Meanwhile they sleep: ``group.coredump`` is a ``CoreDump``, and kernel/signal.py asks it what
+to do each time one of the threads runs.
 """
 
 from __future__ import annotations
@@ -12,123 +17,314 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.fs.attr import do_truncate
 from pygos.fs.binfmt_elf_core import elf_core_head, vma_pages
-from pygos.fs.dcache import d_path
+from pygos.fs.corename import CoreName
 from pygos.fs.file_table import fput
 from pygos.fs.namei_calls import do_unlink
 from pygos.fs.open import filp_open
-from pygos.include.errno import EFAULT, Errno
-from pygos.include.linux.fs import S_IFMT, S_IFREG, File, Inode
-from pygos.include.uapi.fcntl import AT_FDCWD, O_CREAT, O_LARGEFILE, O_NOFOLLOW, O_RDWR
+from pygos.include.dataclass import replace
+from pygos.include.errno import EAGAIN, EFAULT, Errno
+from pygos.include.linux.fs import S_IFMT, S_IFREG, File
+from pygos.include.linux.sched import TaskState
+from pygos.include.uapi.fcntl import (
+    AT_FDCWD,
+    O_CREAT,
+    O_EXCL,
+    O_LARGEFILE,
+    O_NOFOLLOW,
+    O_NONBLOCK,
+    O_RDWR,
+)
 from pygos.include.uapi.resource import RLIMIT_CORE
+from pygos.kernel.exit import zap_other_threads
 from pygos.mm.uaccess import KernelBuffer
 
 if TYPE_CHECKING:
+    from pygos.fs.pipe import Pipe
+    from pygos.include.linux.mm_types import Vma
     from pygos.include.linux.sched import SigInfo, Task
+    from pygos.include.linux.wait import WaitQueue
     from pygos.mm.mm import Mm
 
 _PAGE: Final = 4096
-_FLAGS: Final = O_CREAT | O_RDWR | O_NOFOLLOW | O_LARGEFILE
-#: Of longer patterns and names nothing is left to open.
-_NAME_MAX: Final = 4095
+_CHUNK: Final = 16 * _PAGE
+_FLAGS: Final = O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_LARGEFILE
 _MODE_CHECKED: Final = 0o677
 _ZERO: Final = bytes(_PAGE)
+_CORE_FLAG: Final = 0x80
+_SIGKILL_BIT: Final = 1 << 8
+#: machine.misc: how many dumps go to helpers now.
+_PIPED: Final = "core_dumps_piped"
 
 
 def do_coredump(task: Task, info: SigInfo) -> bool:
-    """Dump the process, which is about to die of `info`; was a file written?"""
+    """Begin to dump the process, which is about to die of `info`.
+
+    False: there is nothing to dump. True: ``group.coredump`` and ``group.exit_code`` are set
+    and the process ends when the dump is done.
+    """
     mm = task.mm
+    group = task.group
+    if mm is None or not mm.dumpable or group.group_exit:
+        return False
+    name = CoreName(task, info.signo)
+    if not name.words or not _allowed(task, name):
+        return False
+    group.coredump = CoreDump(task, info, name)
+    group.group_exit = True
+    group.exit_code = info.signo
+    zap_other_threads(task)
+    return True
+
+
+def _allowed(task: Task, name: CoreName) -> bool:
     limit = task.group.rlim[RLIMIT_CORE][0]
-    if mm is None or mm.dumpable != 1 or limit < _PAGE:
+    machine = task.machine
+    if not name.is_pipe:
+        return limit >= _PAGE
+    who = f"{task.tgid}({task.comm.decode('utf-8', 'replace')})"
+    if limit == 1:  # the helper itself has crashed
+        machine.printk.info(f"Process {who} has RLIMIT_CORE set to 1, aborting core")
         return False
-    name = _corename(task, info.signo)
-    if not name or name.startswith(b"|"):
+    most = int(machine.sysctl.get("kernel.core_pipe_limit", 0))
+    if most and machine.misc.get(_PIPED, 0) >= most:
+        machine.printk.info(f"Pid {who} over core_pipe_limit, skipping core dump")
         return False
+    return True
+
+
+class CoreDump:
+    """A process that is being dumped (struct core_state and coredump_params)."""
+
+    __slots__ = ("file", "finished", "info", "name", "parked", "pending", "pipe", "stream",
+                 "task")  # fmt: skip
+
+    def __init__(self, task: Task, info: SigInfo, name: CoreName) -> None:
+        self.task = task
+        self.info = info
+        self.name = name
+        #: Other threads that have come to rest.
+        self.parked: dict[Task, None] = {}
+        self.finished = False
+        # -- of a dump to a helper
+        self.file: File | None = None
+        self.pipe: Pipe | None = None
+        self.stream: _Stream | None = None
+        self.pending = b""
+
+    def hold(self, task: Task) -> bool:
+        """A thread of the group runs: True if it sleeps (again), False if it may end now."""
+        if self.finished:
+            return False
+        if task is not self.task:
+            self.parked[task] = None
+            _sleep(task)
+            if not self._others():
+                self.task.machine.sched.wake_up(self.task)
+            return True
+        killed = (task.pending.mask | task.group.shared_pending.mask) & _SIGKILL_BIT
+        if self._others() and not killed:
+            _sleep(task)
+            return True
+        if not killed and self._write():
+            return True
+        self._finish()
+        return False
+
+    def _others(self) -> bool:
+        """Is any other thread still on its way?"""
+        threads = self.task.group.threads
+        return any(t is not self.task and t.alive and t not in self.parked for t in threads)
+
+    def _finish(self) -> None:
+        self.finished = True
+        task = self.task
+        self._close()
+        if self.pipe is not None:
+            task.machine.misc[_PIPED] -= 1
+        for thread in tuple(self.parked):
+            task.machine.sched.wake_up(thread)
+
+    def _write(self) -> bool:
+        """Go on writing; True if the task sleeps until the reader has made room."""
+        task = self.task
+        if not self.name.is_pipe:
+            if _dump_to_file(task, self.info, self.name.words[0]):
+                task.group.exit_code |= _CORE_FLAG
+            return False
+        try:
+            if self.pipe is None:
+                self._start_helper()
+            return self._feed()
+        except Errno:  # the helper isn't there, or wants no more
+            return False
+
+    # -- helpers
+
+    def _start_helper(self) -> None:
+        """Start the program that takes the dump on its standard input."""
+        from pygos.fs.pipe import create_pipe_files, get_pipe
+        from pygos.fs.umh import call_usermodehelper
+
+        task = self.task
+        machine = task.machine
+        reader, self.file = create_pipe_files(machine.init_task, O_NONBLOCK)
+        reader.f_flags &= ~O_NONBLOCK
+        self.pipe = get_pipe(self.file)
+        machine.misc[_PIPED] = machine.misc.get(_PIPED, 0) + 1
+        try:
+            helper = call_usermodehelper(machine, self.name.words, [], reader)
+            if self.name.wants_pidfd:
+                _give_pidfd(helper, task)
+        except Errno:
+            machine.printk.info(f"|{self.name.words[0].decode('utf-8', 'replace')} pipe failed")
+            raise
+        finally:
+            fput(reader)
+        assert task.mm is not None
+        self.stream = _Stream(task.mm, *elf_core_head(task, task.mm, self.info))
+
+    def _feed(self) -> bool:
+        """Write to the pipe; True if it is full, or its reader is waited for at the end."""
+        task, pipe = self.task, self.pipe
+        assert pipe is not None
+        while self.file is not None:
+            assert self.stream is not None
+            text = self.pending or self.stream.next()
+            if not text:
+                task.group.exit_code |= _CORE_FLAG
+                self._close()
+                break
+            try:
+                moved = self.file.f_op.write(task, self.file, KernelBuffer(text), 0)
+            except EAGAIN:
+                self.pending = text
+                _sleep(task, pipe.wr_wait)
+                return True
+            self.pending = text[moved:]
+        if pipe.readers and int(task.machine.sysctl.get("kernel.core_pipe_limit", 0)):
+            _sleep(task, pipe.wr_wait, pipe.rd_wait)
+            return True
+        return False
+
+    def _close(self) -> None:
+        if self.file is not None:
+            fput(self.file)
+            self.file = None
+
+
+def _give_pidfd(helper: Task, task: Task) -> None:
+    """Descriptor 3 of the helper is a pidfd of the process (%F)."""
+    hooks = task.machine.fs_hooks
+    helper.files.next_fd = 3
+    hooks.pidfd_create(helper, task.group.leader, 0)
+    helper.files.next_fd = 1
+
+
+def _sleep(task: Task, *queues: WaitQueue) -> None:
+    """Sleep outside of a call; kernel/signal.py asks again after the wake-up."""
+    for queue in queues:
+        queue.waiters[task] = None
+    task.waiting = queues
+    task.wchan = "do_coredump"
+    task.notify = True
+    task.state = TaskState.UNINTERRUPTIBLE
+
+
+class _Stream:
+    """The dump from the first byte to the last, holes and all."""
+
+    __slots__ = ("addr", "area", "areas", "head", "mm", "pages")
+
+    def __init__(self, mm: Mm, head: bytes, areas: list[tuple[Vma, int]]) -> None:
+        self.mm = mm
+        self.head = head
+        #: (start, end, addresses of pages that are there) of what is dumped.
+        self.areas = [
+            (vma.start, vma.start + size, frozenset(vma_pages(mm, vma, size)))
+            for vma, size in areas
+            if size
+        ]
+        self.area = 0
+        self.addr = self.areas[0][0] if self.areas else 0
+
+    def next(self) -> bytes:
+        """Some more of it; b"" at the end."""
+        if self.head:
+            text, self.head = self.head[:_CHUNK], self.head[_CHUNK:]
+            return text
+        if self.area >= len(self.areas):
+            return b""
+        _, end, present = self.areas[self.area]
+        stop = min(self.addr + _CHUNK, end)
+        addresses = range(self.addr, stop, _PAGE)
+        text = b"".join([_page(self.mm, a) if a in present else _ZERO for a in addresses])
+        self.addr = stop
+        if stop == end:
+            self.area += 1
+            if self.area < len(self.areas):
+                self.addr = self.areas[self.area][0]
+        return text
+
+
+# -- to a file
+
+
+def _dump_to_file(task: Task, info: SigInfo, name: bytes) -> bool:
+    """Write the whole dump; was a file written?"""
     try:
-        do_unlink(task, AT_FDCWD, name)
+        file = _open_core(task, name)
     except Errno:
-        pass  # most often there is none; what can't be removed fails below
-    try:
-        file = filp_open(task, name, _FLAGS, 0o600)
-    except Errno:
         return False
     try:
-        if not _is_suitable(task, file.f_inode):
+        if not _is_suitable(task, file):
             return False
         do_truncate(task, file.f_path.dentry, 0, 0)
-        return _dump(task, mm, file, info, limit)
+        assert task.mm is not None
+        return _dump(task, task.mm, file, info)
     except Errno:
         return False
     finally:
         fput(file)
 
 
-def _is_suitable(task: Task, inode: Inode) -> bool:
+def _open_core(task: Task, name: bytes) -> File:
+    """The new file. What runs with more rights than its user leaves one for root alone."""
+    mm = task.mm
+    assert mm is not None
+    if mm.dumpable == 1:
+        try:
+            do_unlink(task, AT_FDCWD, name)
+        except Errno:
+            pass  # most often there is none; what can't be removed fails below
+        return filp_open(task, name, _FLAGS, 0o600)
+    if not name.startswith(b"/"):
+        task.machine.printk.info(
+            f"Pid {task.tgid}: can only be dumped to fully qualified path: core dump aborted"
+        )
+        raise EFAULT
+    own = task.cred
+    task.cred = replace(own, fsuid=0)
+    try:
+        return filp_open(task, name, _FLAGS, 0o600)
+    finally:
+        task.cred = own
+
+
+def _is_suitable(task: Task, file: File) -> bool:
     """A regular file with one name that is the task's own and nobody else's to read."""
+    inode = file.f_inode
+    owner = task.cred.fsuid if task.mm is not None and task.mm.dumpable == 1 else 0
     return (
         inode.i_mode & S_IFMT == S_IFREG
         and inode.i_nlink == 1
-        and inode.i_uid == task.cred.fsuid
+        and inode.i_uid == owner
         and inode.i_mode & _MODE_CHECKED == 0o600
     )
 
 
-def _corename(task: Task, signo: int) -> bytes:
-    """The file's name from the pattern; the %-words of core(5)."""
-    sysctl = task.machine.sysctl
-    pattern = str(sysctl.get("kernel.core_pattern", "core")).strip()
-    out, has_pid, chars = "", False, iter(pattern)
-    for char in chars:
-        if char != "%":
-            out += char
-            continue
-        word = next(chars, "")
-        has_pid = has_pid or word == "p"
-        out += _word(task, word, signo)
-        if len(out) > _NAME_MAX:
-            return b""
-    if not has_pid and int(sysctl.get("kernel.core_uses_pid", 0)):
-        out += f".{task.tgid}"
-    return out.encode("utf-8", "surrogateescape")
-
-
-def _word(task: Task, word: str, signo: int) -> str:
-    if word == "%":
-        return "%"
-    if word == "t":
-        return str(task.machine.clock.realtime() // 1_000_000_000)
-    if word == "h":
-        return _flat(task.nsproxy.uts.nodename)
-    if word in ("e", "f"):
-        leader = task.group.leader if word == "f" else task
-        return _flat(leader.comm.decode("utf-8", "surrogateescape"))
-    if word == "E":
-        return _executable(task)
-    numbers = {
-        "p": task.tgid, "P": task.tgid, "i": task.pid, "I": task.pid, "u": task.cred.uid,
-        "g": task.cred.gid, "d": 1, "s": signo, "c": task.group.rlim[RLIMIT_CORE][0],
-    }  # fmt: skip
-    return str(numbers.get(word, ""))
-
-
-def _flat(name: str) -> str:
-    """A name that can't lead elsewhere."""
-    name = "!" if name == "." else "!." if name == ".." else name
-    return name.replace("/", "!")
-
-
-def _executable(task: Task) -> str:
-    mm = task.mm
-    if mm is None or mm.exe_file is None:
-        return _flat(task.comm.decode("utf-8", "surrogateescape"))
-    path = d_path(mm.exe_file.f_path, task.fs.root)
-    return path.decode("utf-8", "surrogateescape").replace("/", "!")
-
-
-# -- writing
-
-
-def _dump(task: Task, mm: Mm, file: File, info: SigInfo, limit: int) -> bool:
+def _dump(task: Task, mm: Mm, file: File, info: SigInfo) -> bool:
     """Head, notes, memory, as far as the limit; what no page stands for is a hole."""
+    limit = task.group.rlim[RLIMIT_CORE][0]
     head, areas = elf_core_head(task, mm, info)
     pos = len(head)
     if not _write(task, file, head[:limit], 0) or pos > limit:

@@ -98,8 +98,6 @@ __all__ = [
     "will_become_orphaned_pgrp",
 ]
 
-#: In a wait status: a core file was written (WCOREDUMP).
-_CORE_FLAG = 0x80
 
 
 def do_signal(task: Task, restart: type[Restart] | None = None) -> None:
@@ -164,6 +162,8 @@ def get_signal(task: Task) -> tuple[SigInfo, SigAction] | None:
 def _must_die(task: Task, group: SignalStruct) -> bool:
     """The group is ending, or another thread of it is in execve: end this thread."""
     if group.group_exit:
+        if group.coredump is not None and group.coredump.hold(task):
+            return True
         from pygos.kernel.exit import do_group_exit
 
         do_group_exit(task, group.exit_code)
@@ -188,8 +188,8 @@ def _default_action(task: Task, info: SigInfo) -> None:
         return
     from pygos.kernel.exit import do_group_exit
 
-    dumped = bit & KERNEL_COREDUMP and task.machine.fs_hooks.coredump(task, info)
-    do_group_exit(task, signo | _CORE_FLAG if dumped else signo)
+    if not (bit & KERNEL_COREDUMP and task.machine.fs_hooks.coredump(task, info)):
+        do_group_exit(task, signo)
 
 
 def _handle_signal(

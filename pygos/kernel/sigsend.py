@@ -75,7 +75,7 @@ def sig_ignored(task: Task, signo: int, force: bool) -> bool:
 def prepare_signal(task: Task, signo: int, force: bool) -> bool:
     """Side effects of stop and continue signals; False if the signal is thrown away."""
     if task.group.group_exit:
-        return False
+        return signo == SIGKILL and task.group.coredump is not None
     bit = 1 << (signo - 1)
     if bit & KERNEL_STOP:
         flush_group_mask(task, _CONT_BIT)

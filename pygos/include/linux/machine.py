@@ -111,7 +111,7 @@ class FsHooks(Protocol):
         """Drop one reference of a file."""
 
     def coredump(self, task: Task, info: SigInfo) -> bool:
-        """Write a core file of a process that dies of `info`; was one written?"""
+        """Dump a process that dies of `info`; True: group.coredump ends it when that is done."""
 
     def task_exit(self, task: Task) -> None:
         """The last thread of a group exits: record locks, the controlling terminal."""

@@ -124,6 +124,7 @@ class SignalStruct:
         "cnivcsw",
         "cnvcsw",
         "continued",
+        "coredump",
         "count",
         "ctty",
         "did_exec",
@@ -181,6 +182,8 @@ class SignalStruct:
         #: exit_group(2) or a fatal signal is ending the group; the wait status is exit_code.
         self.group_exit = False
         self.exit_code = 0
+        #: The core dump that is being made of the process (fs/coredump.py: CoreDump).
+        self.coredump: Any = None
         #: The group is stopped by job control; stop_code is the signal.
         self.group_stop = False
         self.stop_code = 0
