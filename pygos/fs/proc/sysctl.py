@@ -3,7 +3,7 @@
 
 ``machine.sysctl`` has them by dotted name; every entry shows up here. What is kept elsewhere
 or computed has a handler in ``_SPECIAL``; what may be written, and between which bounds, is
-in ``_WRITABLE``.
+in ``_WRITABLE`` and ``sysctl_table.TABLE``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.proc.sysctl_table import TABLE, load_table, min_free_kbytes, pty_nr
 from pygos.fs.synthetic import (
     Directory,
     Synthetic,
@@ -139,7 +140,7 @@ _SPECIAL: Final[dict[str, Callable[[Task], int | str]]] = {
     "kernel.random.entropy_avail": _entropy_avail, "kernel.random.poolsize": _entropy_avail,
     "fs.file-max": _file_max, "fs.file-nr": _file_nr, "fs.inode-nr": _inode_nr,
     "fs.inode-state": _inode_state, "fs.dentry-state": _dentry_state,
-    "vm.drop_caches": _no_value,
+    "vm.drop_caches": _no_value, "kernel.pty.nr": pty_nr, "vm.min_free_kbytes": min_free_kbytes,
 }  # fmt: skip
 
 
@@ -190,13 +191,17 @@ def parse_int(data: bytes) -> int:
         raise EINVAL from None
 
 
+def _is_writable(name: str) -> bool:
+    return name in _WRITABLE or name in TABLE
+
+
 def store(task: Task, name: str, data: bytes) -> None:
     """A program wrote to a tunable. EINVAL, EPERM."""
-    if name not in _WRITABLE:
+    if not _is_writable(name):
         raise EPERM
     if name in _PRIVILEGED and not task.cred.capable(CAP_SYS_ADMIN):
         raise EPERM
-    bounds = _WRITABLE[name]
+    bounds = _WRITABLE[name] if name in _WRITABLE else TABLE[name][1]
     value: int | str
     if bounds is None:
         value = data.split(b"\n")[0].split(b"\0")[0].decode("utf-8", "surrogateescape")
@@ -233,6 +238,7 @@ def _registered(machine: Machine) -> dict[str, Sysctl]:
     table: dict[str, Sysctl] | None = machine.misc.get("sysctl_table")
     if table is None:
         table = machine.misc["sysctl_table"] = {}
+        load_table(machine)
         for provider in machine.misc.get("sysctl_providers", ()):
             table.update(provider())
     return table
@@ -305,7 +311,7 @@ class SysctlDirOperations(SyntheticInodeOperations):
         if own is not None:
             kept = Synthetic("", own.mode, _show_registered, _store_registered)
             return SyntheticInode(dir.i_sb, ino, kept, full)
-        node = _READ_WRITE if full in _WRITABLE else _READ_ONLY
+        node = _READ_WRITE if _is_writable(full) else _READ_ONLY
         return SyntheticInode(dir.i_sb, ino, _WRITE if full in _WRITE_ONLY else node, full)
 
 
