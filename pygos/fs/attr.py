@@ -69,7 +69,7 @@ def inode_newsize_ok(task: Task, inode: Inode, size: int) -> None:
 def _chgrp_ok(cred: Cred, inode: Inode, gid: int) -> bool:
     if cred.fsuid == inode.i_uid and (gid == inode.i_gid or cred.in_group(gid)):
         return True
-    return cred.capable(CAP_CHOWN)
+    return cred.inode_capable(inode, CAP_CHOWN)
 
 
 def setattr_prepare(task: Task, inode: Inode, attr: Iattr) -> None:
@@ -83,7 +83,9 @@ def setattr_prepare(task: Task, inode: Inode, attr: Iattr) -> None:
     if valid & ATTR_FORCE:
         return
     cred = task.cred
-    if valid & ATTR_UID and not (cred.fsuid == inode.i_uid == attr.uid or cred.capable(CAP_CHOWN)):
+    if valid & ATTR_UID and not (
+        cred.fsuid == inode.i_uid == attr.uid or cred.inode_capable(inode, CAP_CHOWN)
+    ):
         raise EPERM
     if valid & ATTR_GID and not _chgrp_ok(cred, inode, attr.gid):
         raise EPERM
@@ -91,7 +93,9 @@ def setattr_prepare(task: Task, inode: Inode, attr: Iattr) -> None:
         if not inode_owner_or_capable(task, inode):
             raise EPERM
         gid = attr.gid if valid & ATTR_GID else inode.i_gid
-        if attr.mode & S_ISGID and not (cred.in_group(gid) or cred.capable(CAP_FSETID)):
+        if attr.mode & S_ISGID and not (
+            cred.in_group(gid) or cred.inode_capable(inode, CAP_FSETID)
+        ):
             attr.mode &= ~S_ISGID
     if valid & _TIMES_SET and not inode_owner_or_capable(task, inode):
         raise EPERM
@@ -115,7 +119,9 @@ def kill_suid_on_chown(cred: Cred, inode: Inode) -> int:
     """The mode after a change of owner: set-id bits that make a program privileged go."""
     mode = inode.i_mode & ~S_ISUID
     if mode & S_ISGID and (
-        mode & S_IXGRP or not (cred.in_group(inode.i_gid) or cred.capable(CAP_FSETID))
+        mode & S_IXGRP or not (
+            cred.in_group(inode.i_gid) or cred.inode_capable(inode, CAP_FSETID)
+        )
     ):
         mode &= ~S_ISGID
     return mode

@@ -22,6 +22,7 @@ from pygos.include.linux.fs import (
     Path,
 )
 from pygos.include.linux.syscalls import DirFd, FileArg, Flags, Mode, PathArg, UInt, syscall
+from pygos.include.linux.user_namespace import INVALID_ID, make_kgid, make_kuid
 from pygos.include.uapi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from pygos.include.uapi.stat import S_ISGID, S_ISUID
 
@@ -41,13 +42,17 @@ def chmod_common(task: Task, path: Path, mode: int) -> int:
 
 
 def chown_common(task: Task, path: Path, uid: int, gid: int) -> int:
-    """Set owner and group of a place (2**32-1: leave). Errors: EROFS, EPERM."""
+    """Set owner and group of a place (2**32-1: leave). Errors: EROFS, EINVAL, EPERM."""
     mnt_want_write(path.mnt)
     inode = path.inode
-    attr = Iattr(ATTR_CTIME, uid=uid, gid=gid)
+    attr = Iattr(ATTR_CTIME, uid=make_kuid(task, uid), gid=make_kgid(task, gid))
     if uid != _NOBODY:
+        if attr.uid == INVALID_ID:
+            raise EINVAL
         attr.valid |= ATTR_UID
     if gid != _NOBODY:
+        if attr.gid == INVALID_ID:
+            raise EINVAL
         attr.valid |= ATTR_GID
     if inode.i_mode & S_IFMT != S_IFDIR and inode.i_mode & (S_ISUID | S_ISGID):
         mode = kill_suid_on_chown(task.cred, inode)

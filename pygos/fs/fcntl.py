@@ -11,7 +11,9 @@ from pygos.fs.locks import fcntl_getlk, fcntl_setlk
 from pygos.fs.permission import inode_owner_or_capable
 from pygos.include.errno import EAGAIN, EBADF, EINVAL, EPERM, ESRCH
 from pygos.include.linux.fs import FMODE_CREATED, FMODE_PATH, S_APPEND
+from pygos.include.linux.pid_namespace import find_vpid, pid_vnr
 from pygos.include.linux.syscalls import UInt, UserAddr, syscall
+from pygos.include.linux.user_namespace import show_uid
 from pygos.include.uapi.fcntl import (
     F_ADD_SEALS,
     F_CREATED_QUERY,
@@ -110,7 +112,7 @@ def _find(task: Task, kind: int, number: int) -> bool:
     """Does the process, group or thread exist?"""
     pids = task.machine.pids
     if kind == F_OWNER_PGRP:
-        return number in pids.pgrps
+        return number != 0 and number in pids.pgrps
     found = pids.tasks.get(number)
     return found is not None and (kind == F_OWNER_TID or found.group.leader is found)
 
@@ -119,8 +121,10 @@ def _set_owner(task: Task, file: File, kind: int, number: int) -> int:
     """Who gets SIGIO and SIGURG of a file; 0: nobody. Errors: EINVAL, ESRCH."""
     if kind not in (F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP) or number < 0:
         raise EINVAL
-    if number and not _find(task, kind, number):
-        raise ESRCH
+    if number:
+        number = find_vpid(task, number)
+        if not _find(task, kind, number):
+            raise ESRCH
     if kind == F_OWNER_PGRP:
         file.f_owner = -number
     elif kind == F_OWNER_TID and number:
@@ -130,13 +134,13 @@ def _set_owner(task: Task, file: File, kind: int, number: int) -> int:
     return 0
 
 
-def _owner_ex(file: File) -> FOwnerEx:
+def _owner_ex(task: Task, file: File) -> FOwnerEx:
     owner = file.f_owner
     if owner < 0:
-        return FOwnerEx(F_OWNER_PGRP, -owner)
+        return FOwnerEx(F_OWNER_PGRP, pid_vnr(task, -owner))
     if owner & OWNER_TID:
-        return FOwnerEx(F_OWNER_TID, owner & ~OWNER_TID)
-    return FOwnerEx(F_OWNER_PID, owner)
+        return FOwnerEx(F_OWNER_TID, pid_vnr(task, owner & ~OWNER_TID))
+    return FOwnerEx(F_OWNER_PID, pid_vnr(task, owner))
 
 
 def f_setown(task: Task, file: File, who: int) -> None:
@@ -153,7 +157,7 @@ def _fcntl_owner(task: Task, file: File, cmd: int, arg: int) -> int:
     """The F_*OWN* and F_*SIG commands."""
     if cmd == F_GETOWN:
         owner = file.f_owner
-        return owner & ~OWNER_TID if owner > 0 else owner
+        return pid_vnr(task, owner & ~OWNER_TID) if owner > 0 else -pid_vnr(task, -owner)
     if cmd == F_SETOWN:
         number = _int(arg)
         if number == -(1 << 31):
@@ -168,12 +172,12 @@ def _fcntl_owner(task: Task, file: File, cmd: int, arg: int) -> int:
         return 0
     mm = _user_mm(task)
     if cmd == F_GETOWN_EX:
-        mm.write(arg, _owner_ex(file).to_bytes())
+        mm.write(arg, _owner_ex(task, file).to_bytes())
         return 0
     if cmd == F_SETOWN_EX:
         owner_ex = FOwnerEx.from_bytes(mm.read(arg, FOwnerEx.SIZE))
         return _set_owner(task, file, owner_ex.type, owner_ex.pid)
-    uids = file.f_cred.uid | file.f_cred.euid << 32
+    uids = show_uid(task, file.f_cred.uid) | show_uid(task, file.f_cred.euid) << 32
     mm.write(arg, (uids if file.f_owner else 0).to_bytes(8, "little"))
     return 0
 

@@ -79,7 +79,7 @@ def mode_strip_sgid(cred: Cred, dir: Inode, mode: int) -> int:
         return mode
     if mode & S_IFMT == S_IFDIR or not dir.i_mode & S_ISGID:
         return mode
-    if cred.in_group(dir.i_gid) or cred.capable(CAP_FSETID):
+    if cred.in_group(dir.i_gid) or cred.inode_capable(dir, CAP_FSETID):
         return mode
     return mode & ~S_ISGID
 
@@ -129,7 +129,7 @@ def should_remove_suid(cred: Cred, inode: Inode) -> int:
     kill = mode & S_ISUID
     if mode & S_ISGID and (mode & S_IXGRP or not cred.in_group(inode.i_gid)):
         kill |= S_ISGID
-    return 0 if cred.capable(CAP_FSETID) else kill
+    return 0 if kill and cred.inode_capable(inode, CAP_FSETID) else kill
 
 
 def dentry_remove_privs(task: Task, dentry: Dentry, inode: Inode) -> None:

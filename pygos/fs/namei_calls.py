@@ -69,6 +69,7 @@ from pygos.include.uapi.fcntl import (
     AT_SYMLINK_NOFOLLOW,
 )
 from pygos.include.uapi.fs import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
+from pygos.kernel.capability import root_kuid
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import Path
@@ -283,13 +284,13 @@ def _real_cred(cred: Cred) -> Cred:
     """The credentials access(2) asks with: the real ids and what they would be able to."""
     caps = cred.cap_effective
     if not cred.securebits & SECBIT_NO_SETUID_FIXUP:
-        caps = cred.cap_permitted if cred.uid == 0 else 0
+        caps = cred.cap_permitted if cred.uid == root_kuid(cred.user_ns) else 0
     if cred.fsuid == cred.uid and cred.fsgid == cred.gid and caps == cred.cap_effective:
         return cred
     return Cred(
         cred.uid, cred.gid, cred.euid, cred.egid, cred.suid, cred.sgid, cred.uid, cred.gid,
         cred.groups, cred.cap_inheritable, cred.cap_permitted, caps, cred.cap_bset,
-        cred.cap_ambient, cred.securebits,
+        cred.cap_ambient, cred.securebits, cred.user_ns,
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from pygos.include.linux.fs import (
     S_IMMUTABLE,
     SB_RDONLY,
 )
+from pygos.include.linux.user_namespace import INVALID_ID
 from pygos.include.uapi.capability import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
 from pygos.include.uapi.stat import S_ISGID, S_ISUID, S_ISVTX, S_IWGRP, S_IWOTH, S_IXGRP
 
@@ -50,6 +51,9 @@ def generic_permission(cred: Cred, inode: Inode, mask: int) -> None:
     if not mask & ~bits & 7:
         return
     caps = cred.cap_effective
+    ns = cred.user_ns
+    if ns is not None and caps and not ns.has_mapping(inode.i_uid, inode.i_gid):
+        caps = 0
     if mode & S_IFMT == S_IFDIR:
         if caps & (_OVERRIDE if mask & MAY_WRITE else _SEARCH):
             return
@@ -79,8 +83,10 @@ def may_lookup(task: Task, inode: Inode) -> None:
     """May names be looked up in this directory? EACCES."""
     if inode.i_op.has_permission and not inode.i_op.permission(task, inode, MAY_EXEC):
         return
-    if inode.i_mode & _ALL_X != _ALL_X and not task.cred.cap_effective & _SEARCH:
-        generic_permission(task.cred, inode, MAY_EXEC)
+    if inode.i_mode & _ALL_X != _ALL_X:
+        cred = task.cred
+        if not cred.cap_effective & _SEARCH or cred.user_ns is not None:
+            generic_permission(cred, inode, MAY_EXEC)
 
 
 def mnt_readonly(mnt: Mount) -> bool:
@@ -102,7 +108,12 @@ def path_noexec(path: Path) -> bool:
 def inode_owner_or_capable(task: Task, inode: Inode) -> bool:
     """Is the task the owner, or does it act as one?"""
     cred = task.cred
-    return cred.fsuid == inode.i_uid or cred.capable(CAP_FOWNER)
+    if cred.fsuid == inode.i_uid:
+        return True
+    if not cred.cap_effective >> CAP_FOWNER & 1:
+        return False
+    ns = cred.user_ns
+    return ns is None or ns.from_kuid(inode.i_uid) != INVALID_ID
 
 
 def may_create(task: Task, dir: Inode, child: Dentry) -> None:
@@ -119,7 +130,7 @@ def _sticky(task: Task, dir: Inode, inode: Inode) -> bool:
     cred = task.cred
     if not dir.i_mode & S_ISVTX or cred.fsuid in (inode.i_uid, dir.i_uid):
         return False
-    return not cred.capable(CAP_FOWNER)
+    return not cred.inode_capable(inode, CAP_FOWNER)
 
 
 def may_delete(task: Task, dir: Inode, victim: Dentry, isdir: bool) -> None:

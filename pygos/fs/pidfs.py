@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pygos.fs.anon_inodes import AnonFileOperations, anon_inode_getfd
 from pygos.fs.file_table import alloc_fd, fd_install, fget, get_file
 from pygos.include.errno import EBADF, EINVAL, ENOENT, EPERM, ESRCH
+from pygos.include.linux.pid_namespace import find_task_by_vpid
 from pygos.include.linux.syscalls import Fd, Flags, InOrNull, Pid, Signo, UInt, syscall
 from pygos.include.uapi.fcntl import O_NONBLOCK, O_RDWR
 from pygos.include.uapi.pidfd import (
@@ -57,8 +58,16 @@ class PidfdOperations(AnonFileOperations):
 
     def fdinfo(self, file: File) -> str:
         pid: PidRef = file.private_data
-        number = -1 if pid.gone else pid.task.pid
-        return f"Pid:\t{number}\nNSpid:\t{number}\n"
+        if pid.gone:
+            return "Pid:\t-1\nNSpid:\t-1\n"
+        target = pid.task
+        numbers = str(target.pid)
+        ns = target.pid_ns
+        inner = ""
+        while ns is not None:
+            inner = f"\t{ns.to_local.get(target.pid, 0)}{inner}"
+            ns = ns.parent
+        return f"Pid:\t{numbers}\nNSpid:\t{numbers}{inner}\n"
 
 
 PIDFD_FOPS: Final = PidfdOperations()
@@ -96,7 +105,7 @@ def pidfd_open(task: Task, pid: Pid, flags: UInt) -> int:
     """
     if flags & ~(PIDFD_NONBLOCK | PIDFD_THREAD) or pid <= 0:
         raise EINVAL
-    target = task.machine.pids.tasks.get(pid)
+    target = find_task_by_vpid(task, pid)
     if target is None:
         raise ESRCH
     if not flags & PIDFD_THREAD and target.group.leader is not target:

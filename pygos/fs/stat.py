@@ -18,6 +18,7 @@ from pygos.include.linux.syscalls import (
     UInt,
     syscall,
 )
+from pygos.include.linux.user_namespace import show_gid, show_uid
 from pygos.include.uapi.fcntl import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -81,10 +82,13 @@ def pack_stat(task: Task, path: Path, inode: Inode) -> bytes:
     if inode.i_op.has_getattr:
         k = inode.i_op.getattr(task, path, inode)
         if k is not None:
-            return _pack_kstat(k)
+            return _pack_kstat(_shown(task, k))
     atime, mtime, ctime = inode.i_atime, inode.i_mtime, inode.i_ctime
+    uid, gid = inode.i_uid, inode.i_gid
+    if task.cred.user_ns is not None:
+        uid, gid = show_uid(task, uid), show_gid(task, gid)
     return _PACK(
-        inode.i_sb.s_dev, inode.i_ino, inode.i_nlink, inode.i_mode, inode.i_uid, inode.i_gid, 0,
+        inode.i_sb.s_dev, inode.i_ino, inode.i_nlink, inode.i_mode, uid, gid, 0,
         inode.i_rdev, inode.i_size, inode.i_sb.s_blocksize, inode.i_blocks,
         atime // _NSEC & _M64, atime % _NSEC, mtime // _NSEC & _M64, mtime % _NSEC,
         ctime // _NSEC & _M64, ctime % _NSEC, 0, 0, 0,
@@ -92,6 +96,13 @@ def pack_stat(task: Task, path: Path, inode: Inode) -> bytes:
 
 
 _M64 = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _shown(task: Task, k: Kstat) -> Kstat:
+    """With the ids that the task sees."""
+    if task.cred.user_ns is not None:
+        k.uid, k.gid = show_uid(task, k.uid), show_gid(task, k.gid)
+    return k
 
 
 def _pack_kstat(k: Kstat) -> bytes:
@@ -191,5 +202,5 @@ def statx(
     if flags & ~(_STAT_FLAGS | AT_STATX_SYNC_TYPE):
         raise EINVAL
     path, inode = stat_target(task, dfd, filename, flags)
-    buffer.mem.write(buffer.addr, pack_statx(vfs_getattr(task, path, inode), mask))
+    buffer.mem.write(buffer.addr, pack_statx(_shown(task, vfs_getattr(task, path, inode)), mask))
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.include.dataclass import replace
 from pygos.include.errno import EFAULT, EINVAL, EPERM, ESRCH
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.syscalls import UserAddr, syscall
 from pygos.include.uapi import capability as uapi
 from pygos.include.uapi.capability import (
@@ -17,10 +18,12 @@ from pygos.include.uapi.capability import (
     CapUserData,
     CapUserHeader,
 )
+from pygos.kernel.pid import find_task_by_vpid
 
 if TYPE_CHECKING:
     from pygos.include.linux.cred import Cred
     from pygos.include.linux.sched import Task
+    from pygos.include.linux.user_namespace import UserNamespace
 
 _M32: Final = 0xFFFF_FFFF
 #: Capabilities about files, which follow the file system uid: CAP_CHOWN, DAC_OVERRIDE,
@@ -35,19 +38,23 @@ _WORDS: Final = {
 
 
 def capable(task: Task, cap: int) -> bool:
-    """Has the task this capability?"""
+    """Has the task this capability over what belongs to the machine?"""
+    return task.cred.capable(cap)
+
+
+def ns_capable(task: Task, ns: UserNamespace | None, cap: int) -> bool:
+    """Has the task this capability over what belongs to a user namespace?"""
+    return task.cred.ns_capable(ns, cap)
+
+
+def capable_here(task: Task, cap: int) -> bool:
+    """Has the task this capability in its own user namespace?"""
     return bool(task.cred.cap_effective >> cap & 1)
 
 
-def ns_capable(task: Task, ns: object, cap: int) -> bool:
-    """In a user namespace; there is only the first one."""
-    return capable(task, cap)
-
-
-def require(task: Task, cap: int) -> None:
-    """EPERM without this capability."""
-    if not task.cred.cap_effective >> cap & 1:
-        raise EPERM
+def root_kuid(ns: UserNamespace | None) -> int:
+    """The kernel's id of user 0 of a namespace; INVALID_ID if it has none."""
+    return 0 if ns is None else ns.make_kuid(0)
 
 
 def fixup_setuid(old: Cred, new: Cred) -> Cred:
@@ -55,14 +62,15 @@ def fixup_setuid(old: Cred, new: Cred) -> Cred:
     if new.securebits & SECBIT_NO_SETUID_FIXUP:
         return new
     permitted, effective, ambient = new.cap_permitted, new.cap_effective, new.cap_ambient
-    had_root = 0 in (old.uid, old.euid, old.suid)
-    if had_root and 0 not in (new.uid, new.euid, new.suid):
+    root = root_kuid(old.user_ns)
+    had_root = root in (old.uid, old.euid, old.suid)
+    if had_root and root not in (new.uid, new.euid, new.suid):
         if not new.securebits & SECBIT_KEEP_CAPS:
             permitted = effective = 0
         ambient = 0
-    if old.euid == 0 and new.euid != 0:
+    if old.euid == root and new.euid != root:
         effective = 0
-    elif old.euid != 0 and new.euid == 0:
+    elif old.euid != root and new.euid == root:
         effective = permitted
     return replace(new, cap_permitted=permitted, cap_effective=effective, cap_ambient=ambient)
 
@@ -71,9 +79,10 @@ def fixup_setfsuid(old: Cred, new: Cred) -> Cred:
     """The file capabilities follow the file system uid."""
     if new.securebits & SECBIT_NO_SETUID_FIXUP:
         return new
-    if old.fsuid == 0 and new.fsuid != 0:
+    root = root_kuid(old.user_ns)
+    if old.fsuid == root and new.fsuid != root:
         return replace(new, cap_effective=new.cap_effective & ~CAP_FS_SET)
-    if old.fsuid != 0 and new.fsuid == 0:
+    if old.fsuid != root and new.fsuid == root:
         raised = new.cap_effective | (new.cap_permitted & CAP_FS_SET)
         return replace(new, cap_effective=raised)
     return new
@@ -103,7 +112,7 @@ def capget(task: Task, header: UserAddr, dataptr: UserAddr) -> int:
     words, pid = found
     if pid < 0:
         raise EINVAL
-    target = task if pid == 0 else task.machine.pids.tasks.get(pid)
+    target = task if pid == 0 else find_task_by_vpid(task, pid)
     if target is None:
         raise ESRCH
     if not dataptr:
@@ -128,12 +137,14 @@ def capset(task: Task, header: UserAddr, dataptr: UserAddr) -> int:
     if found is None:
         raise EINVAL
     words, pid = found
-    if pid not in (0, task.pid):
+    if pid not in (0, pid_vnr(task, task.pid)):
         raise EPERM
     if not dataptr:
         raise EFAULT
     effective, permitted, inheritable = _read_sets(task, dataptr, words)
-    task.cred = _checked_capset(task.cred, effective, permitted, inheritable)
+    from pygos.kernel.cred import commit_creds
+
+    commit_creds(task, _checked_capset(task.cred, effective, permitted, inheritable))
     return 0
 
 

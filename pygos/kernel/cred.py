@@ -2,7 +2,8 @@
 """User and group ids: credentials(7), setuid(2) and the rest of the family (kernel/sys.c).
 
 A ``Cred`` is immutable; ``commit_creds`` puts a new one in place with all side effects.
-The 16-bit "no id" is -1 as an unsigned 32-bit number.
+It holds the kernel's ids; programs give and see those of their user namespace. "No id" and
+"leave it" is -1 as an unsigned 32-bit number, which no namespace maps.
 """
 
 from __future__ import annotations
@@ -12,8 +13,15 @@ from typing import TYPE_CHECKING, Final
 from pygos.include.dataclass import replace
 from pygos.include.errno import EINVAL, EPERM
 from pygos.include.linux.syscalls import OutInt, UInt, syscall
+from pygos.include.linux.user_namespace import make_kgid, make_kuid, show_gid, show_uid
 from pygos.include.uapi.capability import CAP_SETGID, CAP_SETUID
-from pygos.kernel.capability import capable, fixup_setfsuid, fixup_setuid, ns_capable
+from pygos.kernel.capability import (
+    capable,
+    capable_here,
+    fixup_setfsuid,
+    fixup_setuid,
+    ns_capable,
+)
 
 if TYPE_CHECKING:
     from pygos.include.linux.cred import Cred
@@ -33,14 +41,52 @@ def commit_creds(task: Task, new: Cred) -> None:
         or old.egid != new.egid
         or old.fsuid != new.fsuid
         or old.fsgid != new.fsgid
-        or new.cap_permitted & ~old.cap_permitted
+        or not _caps_subset(old, new)
     )
     if changed:
-        task.dumpable = 0
+        dumpable = int(task.machine.sysctl.get("fs.suid_dumpable", 0))
+        task.dumpable = dumpable
         if task.mm is not None:
-            task.mm.dumpable = 0
+            task.mm.dumpable = dumpable
         task.pdeath_signal = 0
     task.cred = new
+
+
+def _caps_subset(old: Cred, new: Cred) -> bool:
+    """Has `new` no more power than `old`? (cred_cap_issubset)"""
+    if old.user_ns is new.user_ns and not new.cap_permitted & ~old.cap_permitted:
+        return True
+    ns = new.user_ns
+    while ns is not None:
+        if ns.parent is old.user_ns and ns.owner == old.euid:
+            return True
+        ns = ns.parent
+    return False
+
+
+def _set_user(task: Task, new: Cred) -> Cred:
+    """Another real user: is it over its number of processes? An exec will then fail."""
+    if new.uid != task.cred.uid:
+        from pygos.kernel.ucount import nproc_exceeded
+
+        task.nproc_exceeded = new.uid != 0 and nproc_exceeded(task, new)
+    return new
+
+
+def _kuid(task: Task, uid: int) -> int:
+    """A user id given to a call that takes -1 for none. EINVAL if it isn't mapped."""
+    kuid = make_kuid(task, uid)
+    if kuid == NONE and uid != NONE:
+        raise EINVAL
+    return kuid
+
+
+def _kgid(task: Task, gid: int) -> int:
+    """A group id given to a call that takes -1 for none. EINVAL if it isn't mapped."""
+    kgid = make_kgid(task, gid)
+    if kgid == NONE and gid != NONE:
+        raise EINVAL
+    return kgid
 
 
 # -- reading
@@ -49,34 +95,38 @@ def commit_creds(task: Task, new: Cred) -> None:
 @syscall
 def getuid(task: Task) -> int:
     """The real user id. getuid(2)."""
-    return task.cred.uid
+    cred = task.cred
+    return cred.uid if cred.user_ns is None else show_uid(task, cred.uid)
 
 
 @syscall
 def geteuid(task: Task) -> int:
     """The effective user id. geteuid(2)."""
-    return task.cred.euid
+    cred = task.cred
+    return cred.euid if cred.user_ns is None else show_uid(task, cred.euid)
 
 
 @syscall
 def getgid(task: Task) -> int:
     """The real group id. getgid(2)."""
-    return task.cred.gid
+    cred = task.cred
+    return cred.gid if cred.user_ns is None else show_gid(task, cred.gid)
 
 
 @syscall
 def getegid(task: Task) -> int:
     """The effective group id. getegid(2)."""
-    return task.cred.egid
+    cred = task.cred
+    return cred.egid if cred.user_ns is None else show_gid(task, cred.egid)
 
 
 @syscall
 def getresuid(task: Task, ruid: OutInt, euid: OutInt, suid: OutInt) -> int:
     """All three user ids. getresuid(2). Errors: EFAULT."""
     cred = task.cred
-    ruid.put32(cred.uid)
-    euid.put32(cred.euid)
-    suid.put32(cred.suid)
+    ruid.put32(show_uid(task, cred.uid))
+    euid.put32(show_uid(task, cred.euid))
+    suid.put32(show_uid(task, cred.suid))
     return 0
 
 
@@ -84,9 +134,9 @@ def getresuid(task: Task, ruid: OutInt, euid: OutInt, suid: OutInt) -> int:
 def getresgid(task: Task, rgid: OutInt, egid: OutInt, sgid: OutInt) -> int:
     """All three group ids. getresgid(2). Errors: EFAULT."""
     cred = task.cred
-    rgid.put32(cred.gid)
-    egid.put32(cred.egid)
-    sgid.put32(cred.sgid)
+    rgid.put32(show_gid(task, cred.gid))
+    egid.put32(show_gid(task, cred.egid))
+    sgid.put32(show_gid(task, cred.sgid))
     return 0
 
 
@@ -97,15 +147,16 @@ def getresgid(task: Task, rgid: OutInt, egid: OutInt, sgid: OutInt) -> int:
 def setuid(task: Task, uid: UInt) -> int:
     """Set the effective user id; with CAP_SETUID all three. setuid(2). EINVAL, EPERM."""
     old = task.cred
+    uid = make_kuid(task, uid)
     if uid == NONE:
         raise EINVAL
-    if capable(task, CAP_SETUID):
+    if capable_here(task, CAP_SETUID):
         new = replace(old, uid=uid, suid=uid, euid=uid, fsuid=uid)
     elif uid in (old.uid, old.suid):
         new = replace(old, euid=uid, fsuid=uid)
     else:
         raise EPERM
-    commit_creds(task, fixup_setuid(old, new))
+    commit_creds(task, _set_user(task, fixup_setuid(old, new)))
     return 0
 
 
@@ -113,7 +164,8 @@ def setuid(task: Task, uid: UInt) -> int:
 def setreuid(task: Task, ruid: UInt, euid: UInt) -> int:
     """Set the real and effective user ids; -1 leaves one. setreuid(2). Errors: EPERM."""
     old = task.cred
-    may = capable(task, CAP_SETUID)
+    ruid, euid = _kuid(task, ruid), _kuid(task, euid)
+    may = capable_here(task, CAP_SETUID)
     if ruid != NONE and not may and ruid not in (old.uid, old.euid):
         raise EPERM
     if euid != NONE and not may and euid not in (old.uid, old.euid, old.suid):
@@ -124,7 +176,7 @@ def setreuid(task: Task, ruid: UInt, euid: UInt) -> int:
     if ruid != NONE or (euid != NONE and euid != old.uid):
         suid = new_euid
     new = replace(old, uid=uid, euid=new_euid, suid=suid, fsuid=new_euid)
-    commit_creds(task, fixup_setuid(old, new))
+    commit_creds(task, _set_user(task, fixup_setuid(old, new)))
     return 0
 
 
@@ -132,6 +184,7 @@ def setreuid(task: Task, ruid: UInt, euid: UInt) -> int:
 def setresuid(task: Task, ruid: UInt, euid: UInt, suid: UInt) -> int:
     """Set all three user ids; -1 leaves one. setresuid(2). Errors: EPERM."""
     old = task.cred
+    ruid, euid, suid = _kuid(task, ruid), _kuid(task, euid), _kuid(task, suid)
     _check_res(task, (ruid, euid, suid), (old.uid, old.euid, old.suid), CAP_SETUID)
     new = replace(
         old,
@@ -139,12 +192,12 @@ def setresuid(task: Task, ruid: UInt, euid: UInt, suid: UInt) -> int:
         euid=old.euid if euid == NONE else euid,
         suid=old.suid if suid == NONE else suid,
     )
-    commit_creds(task, fixup_setuid(old, replace(new, fsuid=new.euid)))
+    commit_creds(task, _set_user(task, fixup_setuid(old, replace(new, fsuid=new.euid))))
     return 0
 
 
 def _check_res(task: Task, wanted: tuple[int, ...], mine: tuple[int, ...], cap: int) -> None:
-    if not capable(task, cap) and any(one != NONE and one not in mine for one in wanted):
+    if not capable_here(task, cap) and any(one != NONE and one not in mine for one in wanted):
         raise EPERM
 
 
@@ -152,10 +205,11 @@ def _check_res(task: Task, wanted: tuple[int, ...], mine: tuple[int, ...], cap: 
 def setfsuid(task: Task, uid: UInt) -> int:
     """Set the user id for file access. setfsuid(2). Returns the old one, never an error."""
     old = task.cred
-    allowed = uid in (old.uid, old.euid, old.suid, old.fsuid) or capable(task, CAP_SETUID)
+    uid = make_kuid(task, uid)
+    allowed = uid in (old.uid, old.euid, old.suid, old.fsuid) or capable_here(task, CAP_SETUID)
     if uid != NONE and uid != old.fsuid and allowed:
         commit_creds(task, fixup_setfsuid(old, replace(old, fsuid=uid)))
-    return old.fsuid
+    return show_uid(task, old.fsuid)
 
 
 # -- group ids
@@ -165,9 +219,10 @@ def setfsuid(task: Task, uid: UInt) -> int:
 def setgid(task: Task, gid: UInt) -> int:
     """Set the effective group id; with CAP_SETGID all three. setgid(2). EINVAL, EPERM."""
     old = task.cred
+    gid = make_kgid(task, gid)
     if gid == NONE:
         raise EINVAL
-    if capable(task, CAP_SETGID):
+    if capable_here(task, CAP_SETGID):
         new = replace(old, gid=gid, egid=gid, sgid=gid, fsgid=gid)
     elif gid in (old.gid, old.sgid):
         new = replace(old, egid=gid, fsgid=gid)
@@ -181,7 +236,8 @@ def setgid(task: Task, gid: UInt) -> int:
 def setregid(task: Task, rgid: UInt, egid: UInt) -> int:
     """Set the real and effective group ids; -1 leaves one. setregid(2). Errors: EPERM."""
     old = task.cred
-    may = capable(task, CAP_SETGID)
+    rgid, egid = _kgid(task, rgid), _kgid(task, egid)
+    may = capable_here(task, CAP_SETGID)
     if rgid != NONE and not may and rgid not in (old.gid, old.egid):
         raise EPERM
     if egid != NONE and not may and egid not in (old.gid, old.egid, old.sgid):
@@ -199,6 +255,7 @@ def setregid(task: Task, rgid: UInt, egid: UInt) -> int:
 def setresgid(task: Task, rgid: UInt, egid: UInt, sgid: UInt) -> int:
     """Set all three group ids; -1 leaves one. setresgid(2). Errors: EPERM."""
     old = task.cred
+    rgid, egid, sgid = _kgid(task, rgid), _kgid(task, egid), _kgid(task, sgid)
     _check_res(task, (rgid, egid, sgid), (old.gid, old.egid, old.sgid), CAP_SETGID)
     new = replace(
         old,
@@ -214,7 +271,8 @@ def setresgid(task: Task, rgid: UInt, egid: UInt, sgid: UInt) -> int:
 def setfsgid(task: Task, gid: UInt) -> int:
     """Set the group id for file access. setfsgid(2). Returns the old one, never an error."""
     old = task.cred
-    allowed = gid in (old.gid, old.egid, old.sgid, old.fsgid) or capable(task, CAP_SETGID)
+    gid = make_kgid(task, gid)
+    allowed = gid in (old.gid, old.egid, old.sgid, old.fsgid) or capable_here(task, CAP_SETGID)
     if gid != NONE and gid != old.fsgid and allowed:
         commit_creds(task, replace(old, fsgid=gid))
-    return old.fsgid
+    return show_gid(task, old.fsgid)

@@ -19,6 +19,7 @@ from pygos.include.errno import (
     ESRCH,
     ETIMEDOUT,
 )
+from pygos.include.linux.pid_namespace import find_task_by_vpid, pid_vnr
 from pygos.include.uapi.futex import FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS
 from pygos.kernel.futex import (
     PI_WAITERS,
@@ -107,10 +108,11 @@ def _try(task: Task, uaddr: int) -> bool:
     while True:
         old = ram.mem32[offset >> 2]
         owner = old & FUTEX_TID_MASK
-        if owner == task.pid:
+        tid = pid_vnr(task, task.pid)
+        if owner == tid:
             raise EDEADLK
         if not owner:
-            new = task.pid | old & (FUTEX_OWNER_DIED | FUTEX_WAITERS)
+            new = tid | old & (FUTEX_OWNER_DIED | FUTEX_WAITERS)
         else:
             _check_owner(task, owner)
             new = old | FUTEX_WAITERS
@@ -119,7 +121,7 @@ def _try(task: Task, uaddr: int) -> bool:
 
 
 def _check_owner(task: Task, tid: int) -> None:
-    owner = task.machine.pids.tasks.get(tid)
+    owner = find_task_by_vpid(task, tid)
     if owner is None or not owner.alive:
         raise ESRCH
     if owner.mm is None:
@@ -140,7 +142,7 @@ def lock_pi(task: Task, uaddr: int, private: bool, utime: int, realtime: bool) -
             return 0
         waiter = state.waiter = PiQ(task, key, uaddr)
         offset = mm.word_offset(uaddr, True)
-        owner = machine.pids.tasks.get(machine.ram.mem32[offset >> 2] & FUTEX_TID_MASK)
+        owner = find_task_by_vpid(task, machine.ram.mem32[offset >> 2] & FUTEX_TID_MASK)
         _join(machine, waiter, owner)
     elif waiter.key is None:
         return 0  # handed over by unlock_pi
@@ -163,12 +165,13 @@ def trylock_pi(task: Task, uaddr: int, private: bool) -> int:
     while True:
         old = ram.mem32[offset >> 2]
         owner = old & FUTEX_TID_MASK
-        if owner == task.pid:
+        tid = pid_vnr(task, task.pid)
+        if owner == tid:
             raise EDEADLK
         if owner:
             _check_owner(task, owner)
             raise EAGAIN
-        if ram.cmpxchg32(offset, old, task.pid | old & ~FUTEX_TID_MASK & _M32) == old:
+        if ram.cmpxchg32(offset, old, tid | old & ~FUTEX_TID_MASK & _M32) == old:
             return 0
 
 
@@ -189,10 +192,11 @@ def _hand_over(owner: Task, key: Key, offset: int, died: int) -> bool:
     waiters = _waiters(machine, key)
     new = died
     if waiters:
-        new |= waiters[0].task.pid | (FUTEX_WAITERS if len(waiters) > 1 else 0)
+        heir = waiters[0].task
+        new |= pid_vnr(heir, heir.pid) | (FUTEX_WAITERS if len(waiters) > 1 else 0)
     while True:
         old = ram.mem32[offset >> 2]
-        if old & FUTEX_TID_MASK != owner.pid:
+        if old & FUTEX_TID_MASK != pid_vnr(owner, owner.pid):
             return False
         if ram.cmpxchg32(offset, old, new) == old:
             break

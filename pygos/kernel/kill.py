@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from struct import pack
 from typing import TYPE_CHECKING
 
 from pygos.include.dataclass import replace
 from pygos.include.errno import EAGAIN, EINVAL, EPERM, ESRCH, Errno
+from pygos.include.linux.pid_namespace import find_task_by_vpid, find_vpid, pid_nr_ns, pid_vnr
 from pygos.include.linux.sched import SigInfo
 from pygos.include.linux.syscalls import In, Pid, Signo, syscall
+from pygos.include.linux.user_namespace import make_kuid, show_uid
 from pygos.include.uapi.capability import CAP_KILL
 from pygos.include.uapi.signal import SI_TKILL, SI_USER, SIGCONT, Siginfo
 from pygos.kernel.sigqueue import valid_signal
@@ -26,7 +29,7 @@ def kill_ok_by_cred(task: Task, target: Task) -> bool:
     return (
         mine.euid in (theirs.suid, theirs.uid)
         or mine.uid in (theirs.suid, theirs.uid)
-        or mine.capable(CAP_KILL)
+        or mine.ns_capable(theirs.user_ns, CAP_KILL)
     )
 
 
@@ -47,8 +50,30 @@ def send_checked(task: Task, target: Task, info: SigInfo, group: bool) -> None:
     Errors: EAGAIN, EINVAL, EPERM.
     """
     check_kill_permission(task, info.signo, target)
-    if info.signo and not send_sig_info(target, info, group):
+    if target.pid_ns is not task.pid_ns or target.cred.user_ns is not task.cred.user_ns:
+        info = _translated(task, target, info)
+        # Out of an outer namespace even its init is stopped and killed.
+        force = not pid_nr_ns(task.pid, target.pid_ns)
+    else:
+        force = False
+    if info.signo and not send_sig_info(target, info, group, force):
         raise EAGAIN
+
+
+def _translated(task: Task, target: Task, info: SigInfo) -> SigInfo:
+    """The siginfo as the receiver's namespaces have it: no pid of a sender outside of them."""
+    mine, theirs = task.cred.user_ns, target.cred.user_ns
+    info = replace(info)
+    if mine is not theirs:
+        kuid = make_kuid(task, info.uid)
+        info.uid = kuid if theirs is None else theirs.from_kuid_munged(kuid)
+    if not pid_nr_ns(task.pid, target.pid_ns):
+        info.pid = 0
+    if info.raw is not None:
+        raw = bytearray(info.raw)
+        raw[16:24] = pack("<iI", info.pid, info.uid)
+        info.raw = bytes(raw)
+    return info
 
 
 def group_send_sig_info(task: Task, target: Task, info: SigInfo) -> None:
@@ -58,7 +83,10 @@ def group_send_sig_info(task: Task, target: Task, info: SigInfo) -> None:
 
 def user_info(task: Task, signo: int, code: int) -> SigInfo:
     """The siginfo of a signal that `task` sends."""
-    return SigInfo(signo, code, pid=task.tgid, uid=task.cred.uid)
+    if task.pid_ns is None and task.cred.user_ns is None:
+        return SigInfo(signo, code, pid=task.tgid, uid=task.cred.uid)
+    pid, uid = pid_vnr(task, task.tgid), show_uid(task, task.cred.uid)
+    return SigInfo(signo, code, pid=pid, uid=uid)
 
 
 @syscall
@@ -69,7 +97,7 @@ def kill(task: Task, pid: Pid, sig: Signo) -> int:
     """
     info = user_info(task, sig, SI_USER)
     if pid > 0:
-        target = task.machine.pids.tasks.get(pid)
+        target = find_task_by_vpid(task, pid)
         if target is None:
             raise ESRCH
         group_send_sig_info(task, target, info)
@@ -78,7 +106,7 @@ def kill(task: Task, pid: Pid, sig: Signo) -> int:
     elif pid == -1:
         _kill_everybody(task, info)
     else:
-        kill_pgrp_checked(task, -pid or task.group.pgrp, info)
+        kill_pgrp_checked(task, find_vpid(task, -pid) if pid else task.group.pgrp, info)
     return 0
 
 
@@ -99,7 +127,10 @@ def kill_pgrp_checked(task: Task, pgrp: int, info: SigInfo) -> None:
 def _kill_everybody(task: Task, info: SigInfo) -> None:
     """All processes but init and the caller's; EPERM of single ones doesn't count."""
     tasks = tuple(task.machine.pids.tasks.values())
-    targets = [t for t in tasks if t.pid > 1 and t.group.leader is t and t.group is not task.group]
+    targets = [
+        t for t in tasks
+        if pid_vnr(task, t.pid) > 1 and t.group.leader is t and t.group is not task.group
+    ]  # fmt: skip
     if not targets:
         raise ESRCH
     error: type[Errno] | None = None
@@ -134,8 +165,8 @@ def tkill(task: Task, pid: Pid, sig: Signo) -> int:
 
 
 def _send_to_thread(task: Task, tgid: int, pid: int, info: SigInfo) -> None:
-    target = task.machine.pids.tasks.get(pid)
-    if target is None or (tgid > 0 and target.tgid != tgid):
+    target = find_task_by_vpid(task, pid)
+    if target is None or (tgid > 0 and target.tgid != find_vpid(task, tgid)):
         raise ESRCH
     send_checked(task, target, info, False)
 
@@ -150,7 +181,7 @@ def raw_info(sig: int, info: Siginfo) -> SigInfo:
 
 def _check_forgery(task: Task, pid: int, info: Siginfo) -> None:
     """Only to itself may a process pretend that kill(2) or the kernel sent a signal."""
-    if (info.si_code >= 0 or info.si_code == SI_TKILL) and pid != task.pid:
+    if (info.si_code >= 0 or info.si_code == SI_TKILL) and pid != pid_vnr(task, task.pid):
         raise EPERM
 
 
@@ -161,7 +192,7 @@ def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signo, uinfo: In[Siginfo]) -> int
     Errors: EAGAIN when RLIMIT_SIGPENDING is reached; EINVAL, EPERM, ESRCH.
     """
     _check_forgery(task, pid, uinfo)
-    target = task.machine.pids.tasks.get(pid)
+    target = find_task_by_vpid(task, pid)
     if target is None:
         raise ESRCH
     group_send_sig_info(task, target, raw_info(sig, uinfo))

@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EACCES, EINVAL, EPERM, ESRCH, Errno
+from pygos.include.linux.pid_namespace import find_task_by_vpid, find_vpid, pid_vnr
 from pygos.include.linux.syscalls import Int, syscall
+from pygos.include.linux.user_namespace import make_kuid
 from pygos.include.uapi import ioprio as io
 from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_NICE
 from pygos.include.uapi.resource import PRIO_PGRP, PRIO_PROCESS, PRIO_USER, RLIMIT_NICE
@@ -27,14 +29,15 @@ def _by_kind(task: Task, kind: int, who: int) -> list[Task]:
     """The threads of a process, process group or user (PRIO_*). EINVAL."""
     pids = task.machine.pids
     if kind == PRIO_PROCESS:
-        target = pids.tasks.get(who) if who else task
+        target = find_task_by_vpid(task, who) if who else task
         return [target] if target is not None else []
     if kind == PRIO_PGRP:
-        leaders = pids.pgrps.get(who or task.group.pgrp, ())
+        leaders = pids.pgrps.get(find_vpid(task, who) if who else task.group.pgrp, ())
         return [thread for leader in leaders for thread in leader.group.threads]
     if kind == PRIO_USER:
-        uid = who & 0xFFFF_FFFF if who else task.cred.uid
-        return [other for other in pids.tasks.values() if other.cred.uid == uid]
+        uid = make_kuid(task, who & 0xFFFF_FFFF) if who else task.cred.uid
+        everybody = pids.tasks.values()
+        return [t for t in everybody if t.cred.uid == uid and pid_vnr(task, t.pid)]
     raise EINVAL
 
 
@@ -62,7 +65,9 @@ def setpriority(task: Task, which: Int, who: Int, niceval: Int) -> int:
 
 def _set_one(task: Task, target: Task, nice: int) -> type[Errno] | None:
     euid, theirs = task.cred.euid, target.cred
-    if euid not in (theirs.uid, theirs.euid) and not task.cred.capable(CAP_SYS_NICE):
+    if euid not in (theirs.uid, theirs.euid) and not task.cred.ns_capable(
+        theirs.user_ns, CAP_SYS_NICE
+    ):
         return EPERM
     if nice < target.nice and not can_nice(task, target, nice):
         return EACCES

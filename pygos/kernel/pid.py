@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.include.errno import EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM
+from pygos.include.linux.pid_namespace import find_task_by_vpid as find_task_by_vpid
 from pygos.include.uapi.capability import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN
 
 if TYPE_CHECKING:
@@ -220,14 +221,6 @@ def find_task_ns(machine: Machine, number: int, ns: PidNamespace | None) -> Task
     if ns is not None:
         number = ns.to_global.get(number, 0)
     return machine.pids.tasks.get(number)
-
-
-def find_task_by_vpid(task: Task, number: int) -> Task | None:
-    """The task with a number that `task` gives, zombies included."""
-    ns = task.pid_ns
-    if ns is not None:
-        number = ns.to_global.get(number, 0)
-    return task.machine.pids.tasks.get(number)
 
 
 def is_child_reaper(task: Task) -> bool:

@@ -68,6 +68,17 @@ def members(ns: PidNamespace, task: Task) -> list[Task]:
     return [member for member in found if member is not None]
 
 
+def reaper_exits(task: Task) -> None:
+    """A pid namespace loses its process 1: another thread of it, or all of it ends."""
+    ns = task.pid_ns
+    assert ns is not None
+    for other in task.group.threads:
+        if other is not task and other.alive:
+            ns.child_reaper = other
+            return
+    zap_pid_ns(task)
+
+
 def zap_pid_ns(task: Task) -> None:
     """The last thread of a namespace's init ends: everybody in it ends first.
 
@@ -94,6 +105,3 @@ def zap_pid_ns(task: Task) -> None:
             continue
         if member.real_parent.group is mine or not member.real_parent.alive:
             release_task(member)
-
-
-__all__ = ["NS_OPS", "members", "zap_pid_ns"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EINVAL, EPERM, ESRCH
+from pygos.include.linux.pid_namespace import find_task_by_vpid
 from pygos.include.linux.syscalls import In, InOrNull, Int, Out, Pid, UInt, UserAddr, syscall
 from pygos.include.uapi import resource as uapi
 from pygos.include.uapi.capability import CAP_SYS_RESOURCE
@@ -81,7 +82,7 @@ def prlimit64(
 ) -> int:
     """Read and set a limit of any process. prlimit(2). Errors: EINVAL, EPERM, ESRCH."""
     _checked(resource)
-    target = task if pid == 0 else task.machine.pids.tasks.get(pid)
+    target = task if pid == 0 else find_task_by_vpid(task, pid)
     if target is None:
         raise ESRCH
     if target is not task:
@@ -98,7 +99,7 @@ def _check_prlimit(task: Task, target: Task) -> None:
     mine, theirs = task.cred, target.cred
     same_uid = mine.uid == theirs.euid == theirs.suid == theirs.uid
     same_gid = mine.gid == theirs.egid == theirs.sgid == theirs.gid
-    if not (same_uid and same_gid) and not mine.capable(CAP_SYS_RESOURCE):
+    if not (same_uid and same_gid) and not mine.ns_capable(theirs.user_ns, CAP_SYS_RESOURCE):
         raise EPERM
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EFAULT, EINVAL, EPERM, ESRCH, Errno
+from pygos.include.linux.pid_namespace import find_task_by_vpid, pid_vnr
 from pygos.include.linux.syscalls import OutInt, Pid, Size, UserAddr, syscall
 from pygos.include.uapi.capability import CAP_SYS_PTRACE
 from pygos.include.uapi.futex import (
@@ -38,7 +39,7 @@ def set_robust_list(task: Task, head: UserAddr, length: Size) -> int:
 @syscall
 def get_robust_list(task: Task, pid: Pid, head_ptr: OutInt, len_ptr: OutInt) -> int:
     """Where a thread's list is. get_robust_list(2). Errors: EPERM, ESRCH, EFAULT."""
-    target = task if pid == 0 else task.machine.pids.tasks.get(pid)
+    target = task if pid == 0 else find_task_by_vpid(task, pid)
     if target is None:
         raise ESRCH
     mine, theirs = task.cred, target.cred
@@ -88,7 +89,7 @@ def _owner_died(task: Task, addr: int, pi: bool, pending: bool) -> None:
             # Between unlocking and waking: the wake-up would be lost.
             wake_key(machine, get_futex_key(mm, addr, False), 1)
             return
-        if old & FUTEX_TID_MASK != task.pid:
+        if old & FUTEX_TID_MASK != pid_vnr(task, task.pid):
             return
         if ram.cmpxchg32(offset, old, (old & FUTEX_WAITERS) | FUTEX_OWNER_DIED) == old:
             break

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import E2BIG, EBUSY, EINVAL, EPERM, ESRCH
+from pygos.include.linux.pid_namespace import find_task_by_vpid
 from pygos.include.linux.syscalls import Int, Out, OutInt, Pid, UInt, UserAddr, syscall
 from pygos.include.uapi import sched as uapi
 from pygos.include.uapi.capability import CAP_SYS_NICE
@@ -33,7 +34,7 @@ def find_process(task: Task, pid: int) -> Task:
     """The task with this number, 0: the caller. EINVAL for negative ones, ESRCH."""
     if pid < 0:
         raise EINVAL
-    target = task.machine.pids.tasks.get(pid) if pid else task
+    target = find_task_by_vpid(task, pid) if pid else task
     if target is None:
         raise ESRCH
     return target
@@ -58,7 +59,7 @@ def sched_getaffinity(task: Task, pid: Pid, length: UInt, user_mask: UserAddr) -
     """Which CPUs a task may use; bytes written. sched_setaffinity(2). EINVAL, ESRCH."""
     if length * 8 < task.machine.nr_cpus or length & 7:
         raise EINVAL
-    target = task.machine.pids.tasks.get(pid) if pid else task
+    target = find_task_by_vpid(task, pid) if pid else task
     if target is None:
         raise ESRCH
     size = min(length, _CPUMASK_SIZE)
@@ -78,10 +79,11 @@ def sched_setaffinity(task: Task, pid: Pid, length: UInt, user_mask: UserAddr) -
     """Choose the CPUs of a task. sched_setaffinity(2). EBUSY, EINVAL, EPERM, ESRCH, EFAULT."""
     assert task.mm is not None
     data = task.mm.read(user_mask, min(length, _CPUMASK_SIZE))
-    target = task.machine.pids.tasks.get(pid) if pid else task
+    target = find_task_by_vpid(task, pid) if pid else task
     if target is None:
         raise ESRCH
-    if not _same_owner(task, target) and not task.cred.capable(CAP_SYS_NICE):
+    may = task.cred.ns_capable(target.cred.user_ns, CAP_SYS_NICE)
+    if not may and not _same_owner(task, target):
         raise EPERM
     there = (1 << task.machine.nr_cpus) - 1
     mask = int.from_bytes(data, "little") & there

@@ -50,6 +50,10 @@ def unkillable(task: Task) -> bool:
 
     Until it brings a fatal exception upon itself: that ends even init.
     """
+    ns = task.pid_ns
+    if ns is not None:
+        reaper = ns.child_reaper
+        return reaper is not None and reaper.group is task.group and not ns.init_faulted
     machine = task.machine
     return task.group.leader is machine.pid1 and _INIT_FAULTED not in machine.misc
 
@@ -261,7 +265,10 @@ def _reset_handler(sighand: SighandStruct, signo: int) -> None:
 
 def _send_forced(task: Task, info: SigInfo) -> None:
     if unkillable(task) and task.sighand.action[info.signo].handler == SIG_DFL:
-        task.machine.misc[_INIT_FAULTED] = True
+        if task.pid_ns is not None:
+            task.pid_ns.init_faulted = True
+        else:
+            task.machine.misc[_INIT_FAULTED] = True
     send_sig_info(task, info, False, force=True)
     recalc_sigpending(task)
     if not task.notify:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.include.errno import EACCES, EINVAL, EPERM, ESRCH
+from pygos.include.linux.pid_namespace import find_task_by_vpid, find_vpid, pid_vnr
 from pygos.include.linux.syscalls import Pid, UInt, UserAddr, syscall
 from pygos.kernel.pid import change_pgrp, change_session
 
@@ -16,26 +17,26 @@ if TYPE_CHECKING:
 @syscall
 def getpid(task: Task) -> int:
     """The process' number. getpid(2)."""
-    return task.tgid
+    return task.tgid if task.pid_ns is None else pid_vnr(task, task.tgid)
 
 
 @syscall
 def gettid(task: Task) -> int:
     """The thread's number. gettid(2)."""
-    return task.pid
+    return task.pid if task.pid_ns is None else pid_vnr(task, task.pid)
 
 
 @syscall
 def getppid(task: Task) -> int:
     """The parent process' number; 0 if it is outside the machine. getppid(2)."""
-    return task.group.leader.real_parent.tgid
+    return pid_vnr(task, task.group.leader.real_parent.tgid)
 
 
 @syscall
 def set_tid_address(task: Task, tidptr: UserAddr) -> int:
     """Where to write 0 (and wake a futex) at exit. set_tid_address(2)."""
     task.clear_child_tid = tidptr
-    return task.pid
+    return pid_vnr(task, task.pid)
 
 
 @syscall
@@ -46,11 +47,11 @@ def setpgid(task: Task, pid: Pid, pgid: Pid) -> int:
     EPERM a session leader, or another session's group.
     """
     group = task.group
-    pid = pid or group.tgid
-    pgid = pgid or pid
     if pgid < 0:
         raise EINVAL
     machine = task.machine
+    pid = find_vpid(task, pid) if pid else group.tgid
+    pgid = find_vpid(task, pgid) if pgid else pid
     target = machine.pids.tasks.get(pid)
     if target is None:
         raise ESRCH
@@ -77,7 +78,7 @@ def setpgid(task: Task, pid: Pid, pgid: Pid) -> int:
 def _other(task: Task, pid: int) -> Task:
     if pid == 0:
         return task
-    target = task.machine.pids.tasks.get(pid)
+    target = find_task_by_vpid(task, pid)
     if target is None:
         raise ESRCH
     return target
@@ -86,19 +87,19 @@ def _other(task: Task, pid: int) -> Task:
 @syscall
 def getpgid(task: Task, pid: Pid) -> int:
     """A process' group. getpgid(2). Errors: ESRCH."""
-    return _other(task, pid).group.pgrp
+    return pid_vnr(task, _other(task, pid).group.pgrp)
 
 
 @syscall
 def getpgrp(task: Task) -> int:
     """The caller's process group. getpgrp(2)."""
-    return task.group.pgrp
+    return pid_vnr(task, task.group.pgrp)
 
 
 @syscall
 def getsid(task: Task, pid: Pid) -> int:
     """A process' session. getsid(2). Errors: ESRCH."""
-    return _other(task, pid).group.session
+    return pid_vnr(task, _other(task, pid).group.session)
 
 
 @syscall
@@ -113,7 +114,7 @@ def setsid(task: Task) -> int:
     change_session(pids, leader, number)
     change_pgrp(pids, leader, number)
     group.ctty = None
-    return number
+    return pid_vnr(task, number)
 
 
 @syscall

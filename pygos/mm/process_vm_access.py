@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EFAULT, EINVAL, EPERM, ESRCH
+from pygos.include.linux.pid_namespace import find_task_by_vpid
 from pygos.include.linux.syscalls import IovIn, IovOut, Pid, Size, ULongFlags, UserAddr, syscall
 from pygos.include.uapi.uio import UIO_MAXIOV
 from pygos.mm.uaccess import UserBuffer
@@ -53,7 +54,7 @@ def _remote(
     segments = [(words[at], words[at + 1]) for at in range(0, 2 * count, 2)]
     if any(size >> 63 for _, size in segments):
         raise EINVAL
-    other = task.machine.pids.tasks.get(pid)
+    other = find_task_by_vpid(task, pid)
     if other is None or other.mm is None:
         raise ESRCH
     if not may_access(task, other):

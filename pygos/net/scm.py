@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.file_table import alloc_fd, fd_install, fget, fput, put_unused_fd
 from pygos.include.errno import EBADF, EFAULT, EINVAL, EMFILE, EPERM, ESRCH
+from pygos.include.linux.pid_namespace import find_task_by_vpid, pid_vnr
+from pygos.include.linux.user_namespace import INVALID_ID, make_kgid, make_kuid, show_gid, show_uid
 from pygos.include.uapi.capability import CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN
 from pygos.include.uapi.socket import (
     MSG_CMSG_CLOEXEC,
@@ -122,18 +124,21 @@ def _check_creds(task: Task, data: bytes) -> ScmCreds:
         raise EINVAL
     pid, uid, gid = _UCRED.unpack(data)
     cred = task.cred
-    if uid == 0xFFFF_FFFF or gid == 0xFFFF_FFFF:
+    uid, gid = make_kuid(task, uid), make_kgid(task, gid)
+    if uid == INVALID_ID or gid == INVALID_ID:
         raise EINVAL
+    caps = cred.cap_effective
+    owner = task.pid_ns.user_ns if task.pid_ns is not None else None
     if (
-        (pid != task.tgid and not cred.capable(CAP_SYS_ADMIN))
-        or (uid not in (cred.uid, cred.euid, cred.suid) and not cred.capable(CAP_SETUID))
-        or (gid not in (cred.gid, cred.egid, cred.sgid) and not cred.capable(CAP_SETGID))
+        (pid != pid_vnr(task, task.tgid) and not cred.ns_capable(owner, CAP_SYS_ADMIN))
+        or (uid not in (cred.uid, cred.euid, cred.suid) and not caps >> CAP_SETUID & 1)
+        or (gid not in (cred.gid, cred.egid, cred.sgid) and not caps >> CAP_SETGID & 1)
     ):
         raise EPERM
-    target = task.machine.pids.tasks.get(pid)
+    target = find_task_by_vpid(task, pid)
     if target is None:
         raise ESRCH
-    return ScmCreds(pid, uid, gid, PidRef(target.group_leader, False))
+    return ScmCreds(target.pid, uid, gid, PidRef(target.group_leader, False))
 
 
 # -- receiving
@@ -157,7 +162,8 @@ def scm_recv(
     try:
         if sk.passcred:
             who = creds or NO_CREDS
-            image = _UCRED.pack(who.pid, who.uid, who.gid)
+            uid, gid = show_uid(task, who.uid), show_gid(task, who.gid)
+            image = _UCRED.pack(pid_vnr(task, who.pid), uid, gid)
             msg.put_cmsg(task, SOL_SOCKET, SCM_CREDENTIALS, image)
         if files:
             _detach_files(task, msg, files, flags)

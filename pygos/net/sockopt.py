@@ -18,7 +18,9 @@ from pygos.include.errno import (
     EPERM,
     ERANGE,
 )
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.syscalls import FileArg, Int, UserAddr, syscall
+from pygos.include.linux.user_namespace import show_gid, show_uid
 from pygos.include.uapi import socket as so
 from pygos.include.uapi.capability import CAP_NET_ADMIN, CAP_NET_RAW
 from pygos.include.uapi.socket import AF_UNIX, SOL_SOCKET
@@ -400,7 +402,8 @@ def _peercred(task: Task, sock: Socket, room: int, addr: int, lenaddr: int) -> b
     who = sock.sk.peer_cred
     if who is None:
         return _UCRED.pack(0, 0xFFFF_FFFF, 0xFFFF_FFFF)
-    return _UCRED.pack(who.pid, who.uid, who.gid)
+    uid, gid = show_uid(task, who.uid), show_gid(task, who.gid)
+    return _UCRED.pack(pid_vnr(task, who.pid), uid, gid)
 
 
 def _peergroups(task: Task, sock: Socket, room: int, addr: int, lenaddr: int) -> bytes | None:
@@ -412,7 +415,7 @@ def _peergroups(task: Task, sock: Socket, room: int, addr: int, lenaddr: int) ->
     if room < size:
         mm.write_u32(lenaddr, size)
         raise ERANGE
-    return b"".join([gid.to_bytes(4, "little") for gid in who.groups])
+    return b"".join([show_gid(task, gid).to_bytes(4, "little") for gid in who.groups])
 
 
 def _peerpidfd(task: Task, sock: Socket, room: int, addr: int, lenaddr: int) -> bytes | None:

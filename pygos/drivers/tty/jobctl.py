@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pygos.drivers.tty.tty import Tty, signal_pgrp, tty_buffer_flush, wake_hangup
 from pygos.include.errno import EINVAL, EIO, ENOTTY, EPERM, ERESTARTSYS, ESRCH
 from pygos.include.linux.fs import FMODE_READ, File, FileOperations
+from pygos.include.linux.pid_namespace import find_vpid, pid_vnr
 from pygos.include.linux.sched import SigInfo
 from pygos.include.linux.wait import WaitQueue
 from pygos.include.uapi.ioctls import TIOCSPGRP
@@ -135,7 +136,7 @@ def tiocgpgrp(task: Task, tty: Tty, real: Tty) -> int:
     """The foreground process group, 0 if none. Errors: ENOTTY."""
     if tty is real and task.group.ctty is not real:
         raise ENOTTY
-    return real.pgrp
+    return pid_vnr(task, real.pgrp)
 
 
 def tiocspgrp(task: Task, real: Tty, arg: int) -> int:
@@ -151,6 +152,7 @@ def tiocspgrp(task: Task, real: Tty, arg: int) -> int:
     group = task.group
     if group.ctty is None or group.ctty is not real or real.session != group.session:
         raise ENOTTY
+    pgrp = find_vpid(task, pgrp)
     members = task.machine.pids.pgrps.get(pgrp)
     if not members:
         raise ESRCH
@@ -164,7 +166,7 @@ def tiocgsid(task: Task, tty: Tty, real: Tty) -> int:
     """The session of the terminal. Errors: ENOTTY."""
     if (tty is real and task.group.ctty is not real) or not real.session:
         raise ENOTTY
-    return real.session
+    return pid_vnr(task, real.session)
 
 
 # -- hangup

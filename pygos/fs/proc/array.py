@@ -6,14 +6,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.proc.access import living, may_access
-from pygos.fs.synthetic import synthetic
+from pygos.fs.synthetic import Synthetic, SyntheticFileOperations, synthetic
+from pygos.include.linux.pid_namespace import pid_nr_ns
 from pygos.include.linux.sched import NSIG, STATE_LETTERS, TaskState
+from pygos.include.linux.user_namespace import show_gid, show_uid
 from pygos.include.uapi.kdev_t import makedev
 from pygos.include.uapi.resource import RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING
 from pygos.include.uapi.time import USER_HZ
+from pygos.kernel.sigqueue import sigpending_count
 from pygos.kernel.time.cputime import group_cputime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pygos.include.linux.fs import File
+    from pygos.include.linux.pid_namespace import PidNamespace
     from pygos.include.linux.sched import SigAction, Task
     from pygos.mm.mm import Mm
 
@@ -45,16 +52,55 @@ def signal_sets(target: Task) -> tuple[int, int]:
     return ignored, caught
 
 
-def _terminal(target: Task) -> tuple[int, int]:
+def _terminal(target: Task, ns: PidNamespace | None) -> tuple[int, int]:
     """Device number of the controlling terminal and its foreground group; (0, -1): none."""
     tty = target.group.ctty
     if tty is None:
         return 0, -1
-    return makedev(tty.major, tty.minor), tty.pgrp or -1
+    pgrp = pid_nr_ns(tty.pgrp, ns)
+    return makedev(tty.major, tty.minor), pgrp or -1
 
 
-def _parent(target: Task) -> int:
-    return target.real_parent.tgid if target.alive else target.group_leader.real_parent.tgid
+def _parent(target: Task, ns: PidNamespace | None) -> int:
+    """The parent's number in `ns`; 0 if it is outside."""
+    leader = target if target.alive else target.group_leader
+    return pid_nr_ns(leader.real_parent.tgid, ns)
+
+
+class PidSynthetic(Synthetic):
+    """A file with process numbers: those of the pid namespace that the procfs shows."""
+
+    __slots__ = ("show_ns",)
+
+    def __init__(self, name: str, show: Callable[[Task, Task, Any], str | bytes]) -> None:
+        super().__init__(name, 0o444, None, fop=_PID_FOPS)
+        self.show_ns = show
+
+
+class PidSyntheticOperations(SyntheticFileOperations):
+    """Reading such a file."""
+
+    __slots__ = ()
+
+    def text(self, task: Task, file: File) -> bytes:
+        inode: Any = file.f_inode
+        node: PidSynthetic = inode.i_private
+        text = node.show_ns(task, living(inode.target), inode.i_sb.s_ns)
+        return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+
+
+_PID_FOPS: Final = PidSyntheticOperations()
+
+
+def pid_synthetic(
+    name: str,
+) -> Callable[[Callable[[Task, Task, Any], str | bytes]], PidSynthetic]:
+    """As synthetic(), for functions that also take the pid namespace (None: the first)."""
+
+    def make(show: Callable[[Task, Task, Any], str | bytes]) -> PidSynthetic:
+        return PidSynthetic(name, show)
+
+    return make
 
 
 def rss(mm: Mm) -> int:
@@ -72,18 +118,19 @@ def _faults_and_times(target: Task, whole: bool) -> tuple[int, int, int, int]:
     return minor, major, *group_cputime(group)
 
 
-def stat_text(task: Task, target: Task, whole: bool) -> bytes:
+def stat_text(task: Task, target: Task, whole: bool, ns: PidNamespace | None) -> bytes:
     """The one line of stat; proc_pid_stat(5) names its 52 fields."""
     group, mm = target.group, target.mm
     permitted = may_access(task, target)
     minor, major, utime, stime = _faults_and_times(target, whole)
-    device, tpgid = _terminal(target)
+    device, tpgid = _terminal(target, ns)
     priority = -1 - target.rt_priority if target.policy in (1, 2) else _FAIR_PRIO + target.nice
     mask = 0x7FFF_FFFF
     ignored, caught = signal_sets(target)
     sleeping = int(target.state in (TaskState.INTERRUPTIBLE, TaskState.UNINTERRUPTIBLE))
     first = [
-        state_letter(target), _parent(target), group.pgrp, group.session, device, tpgid,
+        state_letter(target), _parent(target, ns), pid_nr_ns(group.pgrp, ns),
+        pid_nr_ns(group.session, ns), device, tpgid,
         0x400000 if mm is not None else 0x40_0040, minor, group.cmin_flt, major, group.cmaj_flt,
         utime // _TICK, stime // _TICK, group.children_utime // _TICK,
         group.children_stime // _TICK, priority, target.nice, len(group.threads), 0,
@@ -105,19 +152,20 @@ def stat_text(task: Task, target: Task, whole: bool) -> bytes:
         0, 0, 0,
     ]  # fmt: skip
     fields = [*first, *memory, limit, *code, *rest, *data, group.exit_code if permitted else 0]
-    return b"%d (%s) %s\n" % (target.pid, target.comm, " ".join(map(str, fields)).encode())
+    line = " ".join(map(str, fields)).encode()
+    return b"%d (%s) %s\n" % (pid_nr_ns(target.pid, ns), target.comm, line)
 
 
-@synthetic("stat")
-def stat(task: Task, target: Any) -> bytes:
+@pid_synthetic("stat")
+def stat(task: Task, target: Task, ns: Any) -> bytes:
     """Everything ps wants, on one line."""
-    return stat_text(task, living(target), True)
+    return stat_text(task, target, True, ns)
 
 
-@synthetic("stat")
-def thread_stat(task: Task, target: Any) -> bytes:
+@pid_synthetic("stat")
+def thread_stat(task: Task, target: Task, ns: Any) -> bytes:
     """The same of one thread."""
-    return stat_text(task, living(target), False)
+    return stat_text(task, target, False, ns)
 
 
 @synthetic("statm")
@@ -147,10 +195,28 @@ def _fdsize(target: Task) -> int:
     return size
 
 
-def _identity(target: Task) -> list[str]:
+def _levels(target: Task, ns: PidNamespace | None) -> list[PidNamespace | None]:
+    """The pid namespaces from `ns` (which sees the task) down to the task's own."""
+    found: list[PidNamespace | None] = []
+    level = target.pid_ns
+    while level is not ns and level is not None:
+        found.append(level)
+        level = level.parent
+    return [ns, *reversed(found)]
+
+
+def _identity(task: Task, target: Task, ns: PidNamespace | None) -> list[str]:
+    """Names, numbers and ids, as the reader sees them."""
     cred, leader = target.cred, target.group_leader
     group = target.group
-    tracer = target.ptracer.tgid if target.ptracer is not None else 0
+    tracer = pid_nr_ns(target.ptracer.tgid, ns) if target.ptracer is not None else 0
+    levels = _levels(target, ns)
+    numbers = (
+        ("NStgid", leader.pid), ("NSpid", target.pid), ("NSpgid", group.pgrp),
+        ("NSsid", group.session),
+    )  # fmt: skip
+    uids = (cred.uid, cred.euid, cred.suid, cred.fsuid)
+    gids = (cred.gid, cred.egid, cred.sgid, cred.fsgid)
     letter = state_letter(target)
     lines = [f"Name:\t{_escape(target.comm)}"]
     if target.alive and target.mm is not None:
@@ -158,14 +224,18 @@ def _identity(target: Task) -> list[str]:
     return [
         *lines,
         f"State:\t{letter} ({_STATE_NAMES[letter]})",
-        f"Tgid:\t{leader.pid}", "Ngid:\t0", f"Pid:\t{target.pid}", f"PPid:\t{_parent(target)}",
+        f"Tgid:\t{pid_nr_ns(leader.pid, ns)}", "Ngid:\t0",
+        f"Pid:\t{pid_nr_ns(target.pid, ns)}", f"PPid:\t{_parent(target, ns)}",
         f"TracerPid:\t{tracer}",
-        f"Uid:\t{cred.uid}\t{cred.euid}\t{cred.suid}\t{cred.fsuid}",
-        f"Gid:\t{cred.gid}\t{cred.egid}\t{cred.sgid}\t{cred.fsgid}",
+        "Uid:" + "".join([f"\t{show_uid(task, uid)}" for uid in uids]),
+        "Gid:" + "".join([f"\t{show_gid(task, gid)}" for gid in gids]),
         f"FDSize:\t{_fdsize(target) if target.alive else 0}",
-        "Groups:\t" + "".join(f"{gid} " for gid in cred.groups),
-        f"NStgid:\t{leader.pid}", f"NSpid:\t{target.pid}", f"NSpgid:\t{group.pgrp}",
-        f"NSsid:\t{group.session}", f"Kthread:\t{int(target.mm is None and target.pid <= 1)}",
+        "Groups:\t" + "".join([f"{show_gid(task, gid)} " for gid in cred.groups]),
+        *[
+            f"{name}:" + "".join([f"\t{pid_nr_ns(number, level)}" for level in levels])
+            for name, number in numbers
+        ],
+        f"Kthread:\t{int(target.mm is None and target.pid <= 1)}",
     ]  # fmt: skip
 
 
@@ -190,7 +260,7 @@ def _signals(target: Task) -> list[str]:
     group = target.group
     ignored, caught = signal_sets(target)
     limit = group.rlim[RLIMIT_SIGPENDING][0]
-    queued = len(group.shared_pending.queue) + sum(len(t.pending.queue) for t in group.threads)
+    queued = sigpending_count(target.machine, target.cred.uid)
     masks = (
         ("SigPnd", target.pending.mask), ("ShdPnd", group.shared_pending.mask),
         ("SigBlk", target.blocked), ("SigIgn", ignored), ("SigCgt", caught),
@@ -236,11 +306,10 @@ def _rest(target: Task) -> list[str]:
     ]  # fmt: skip
 
 
-@synthetic("status")
-def status(task: Task, target: Any) -> str:
+@pid_synthetic("status")
+def status(task: Task, target: Task, ns: Any) -> str:
     """The same for people."""
-    living(target)
-    lines = _identity(target) + _memory(target) + _signals(target) + _rest(target)
+    lines = _identity(task, target, ns) + _memory(target) + _signals(target) + _rest(target)
     return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_path
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
-from pygos.fs.proc import array, fd, namespaces, net, process, task_mmu
+from pygos.fs.proc import array, fd, idmap, namespaces, net, process, task_mmu
 from pygos.fs.proc.access import alive, dump_owner, living, require_access
 from pygos.fs.proc.root import parse_pid, pid_ino
 from pygos.fs.synthetic import (
@@ -28,7 +28,9 @@ from pygos.include.linux.fs import (
     Path,
     SuperBlock,
 )
+from pygos.include.linux.pid_namespace import pid_nr_ns
 from pygos.include.uapi.dirent import DT_DIR
+from pygos.kernel.pid import find_task_ns
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -180,7 +182,7 @@ class TaskDirOperations(SyntheticInodeOperations):
 
     def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
         assert isinstance(dir, PidInode)
-        thread = task.machine.pids.tasks.get(parse_pid(name))
+        thread = find_task_ns(task.machine, parse_pid(name), dir.i_sb.s_ns)
         if thread is None or thread.group is not dir.target.group:
             raise ENOENT
         return PidInode(dir.i_sb, _THREAD_BASE, THREAD_DIR, thread)
@@ -198,7 +200,8 @@ class TaskDirFileOperations(DirFileOperations):
             raise ENOENT
         if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
             return
-        for pid in sorted(thread.pid for thread in inode.target.group.threads):
+        ns = inode.i_sb.s_ns
+        for pid in sorted([pid_nr_ns(t.pid, ns) for t in inode.target.group.threads]):
             offset = pid + FIRST_COOKIE
             if offset >= ctx.pos and not ctx.emit(
                 b"%d" % pid, pid_ino(pid, _THREAD_BASE), DT_DIR, offset + 1
@@ -293,8 +296,8 @@ _AFTER: Final[tuple[Node, ...]] = (
     Link("exe", _exe, _exe_text), process.MOUNTS, process.MOUNTINFO,
     task_mmu.smaps, task_mmu.smaps_rollup, process.wchan, process.stack,
     process.cpuset, process.cgroup, process.oom_score, process.oom_adj, process.oom_score_adj,
-    process.loginuid, process.sessionid, process.io, process.uid_map, process.gid_map,
-    process.projid_map, process.setgroups,
+    process.loginuid, process.sessionid, process.io, idmap.UID_MAP, idmap.GID_MAP,
+    idmap.PROJID_MAP, idmap.SETGROUPS,
 )  # fmt: skip
 
 PID_DIR: Final = PidDir(

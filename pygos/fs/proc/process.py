@@ -12,6 +12,7 @@ from pygos.fs.proc.array import rss
 from pygos.fs.synthetic import Synthetic, SyntheticFileOperations, synthetic
 from pygos.include.errno import EACCES, EFAULT, EINVAL, EPERM, ESRCH
 from pygos.include.linux.fs import File, Inode
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import TaskState
 from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
 from pygos.include.uapi.poll import POLLERR, POLLIN, POLLPRI, POLLRDNORM
@@ -221,38 +222,11 @@ def sessionid(task: Task, target: Any) -> str:
     return "4294967295"
 
 
-_IDENTITY: Final = f"{0:>10} {0:>10} {0xFFFF_FFFF:>10}\n"
-
-
-@synthetic("uid_map", 0o644)
-def uid_map(task: Task, target: Any) -> str:
-    """The first user namespace: every id is itself."""
-    return _IDENTITY
-
-
-@synthetic("gid_map", 0o644)
-def gid_map(task: Task, target: Any) -> str:
-    """See uid_map."""
-    return _IDENTITY
-
-
-@synthetic("projid_map", 0o644)
-def projid_map(task: Task, target: Any) -> str:
-    """See uid_map."""
-    return _IDENTITY
-
-
 def _refuse(task: Task, target: Any, data: bytes) -> None:
     raise EPERM
 
 
-uid_map.store = gid_map.store = projid_map.store = loginuid.store = _refuse
-
-
-@synthetic("setgroups", 0o644)
-def setgroups(task: Task, target: Any) -> str:
-    """May setgroups(2) be used in the user namespace?"""
-    return "allow\n"
+loginuid.store = _refuse
 
 
 @synthetic("coredump_filter", 0o644)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_make_root, shrink_dcache_sb
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
@@ -26,8 +26,10 @@ from pygos.include.linux.fs import (
     SuperBlock,
     SuperOperations,
 )
+from pygos.include.linux.pid_namespace import pid_nr_ns
 from pygos.include.uapi.dirent import DT_DIR
 from pygos.include.uapi.magic import PROC_SUPER_MAGIC
+from pygos.kernel.pid import find_task_ns
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import DirContext, File
@@ -74,12 +76,16 @@ class ProcSuperOperations(SuperOperations):
         """hidepid= and gid= are taken and mean nothing."""
 
 
-def _self(task: Task, target: object) -> bytes:
-    return b"%d" % task.tgid
+def _self(task: Task, target: Any) -> bytes:
+    """`target` is the pid namespace that this procfs shows. ENOENT if one isn't in it."""
+    number = pid_nr_ns(task.tgid, target)
+    if not number:
+        raise ENOENT
+    return b"%d" % number
 
 
-def _thread_self(task: Task, target: object) -> bytes:
-    return b"%d/task/%d" % (task.tgid, task.pid)
+def _thread_self(task: Task, target: Any) -> bytes:
+    return b"%s/task/%d" % (_self(task, target), pid_nr_ns(task.pid, target))
 
 
 def _mounts(task: Task, target: object) -> bytes:
@@ -126,11 +132,12 @@ class ProcRootOperations(SyntheticInodeOperations):
         root: ProcRoot = dir.i_private
         node = root.nodes(task.machine).get(name)
         if node is not None:
-            return SyntheticInode(dir.i_sb, child_ino(dir, name), node, None)
+            shown = dir.i_sb.s_ns if node in _LINKS else None
+            return SyntheticInode(dir.i_sb, child_ino(dir, name), node, shown)
         pid = parse_pid(name)
         if pid < 1:
             raise ENOENT
-        target = task.machine.pids.tasks.get(pid)
+        target = find_task_ns(task.machine, pid, dir.i_sb.s_ns)
         if target is None:
             raise ENOENT
         from pygos.fs.proc.base import pid_directory
@@ -151,10 +158,11 @@ class ProcRootFileOperations(DirFileOperations):
             if not emit_nodes(file.f_inode, list(root.nodes(task.machine).values()), ctx):
                 return
             ctx.pos = _FIRST_PROCESS
-        for pid in sorted(task.machine.pids.tasks):
-            target = task.machine.pids.tasks[pid]
+        ns, tasks = file.f_inode.i_sb.s_ns, task.machine.pids.tasks
+        for pid in sorted(tasks if ns is None else ns.to_global):
+            target = tasks.get(pid if ns is None else ns.to_global[pid])
             offset = _FIRST_PROCESS + pid
-            if pid < 1 or offset < ctx.pos or target.group.leader is not target:
+            if pid < 1 or offset < ctx.pos or target is None or target.group.leader is not target:
                 continue
             if not ctx.emit(b"%d" % pid, pid_ino(pid, 0), DT_DIR, offset + 1):
                 return
@@ -194,6 +202,7 @@ class ProcType(FileSystemType):
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         sb = SuperBlock(task.machine, self, _SUPER_OPS)
         sb.s_magic = PROC_SUPER_MAGIC
+        sb.s_ns = task.pid_ns
         sb.s_blocksize = 1024
         sb.s_d_op = _DENTRY_OPS
         sb.s_fs_info = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pygos.include.dataclass import dataclass
 
 if TYPE_CHECKING:
+    from pygos.include.linux.fs import Inode
     from pygos.include.linux.user_namespace import UserNamespace
 
 CAP_FULL = (1 << 41) - 1
@@ -49,6 +50,13 @@ class Cred:
                 return True
             ns = ns.parent
         return bool(self.cap_effective >> cap & 1)
+
+    def inode_capable(self, inode: Inode, cap: int) -> bool:
+        """Over an inode: its owner and group must have ids in the namespace."""
+        if not self.cap_effective >> cap & 1:
+            return False
+        ns = self.user_ns
+        return ns is None or ns.has_mapping(inode.i_uid, inode.i_gid)
 
     def in_group(self, gid: int) -> bool:
         return gid == self.fsgid or gid in self.groups

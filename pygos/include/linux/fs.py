@@ -385,7 +385,7 @@ class SuperBlock:
 
     __slots__ = (
         "machine", "s_blocksize", "s_d_op", "s_dev", "s_flags", "s_fs_info", "s_id",
-        "s_magic", "s_maxbytes", "s_next_ino", "s_op", "s_root", "s_type",
+        "s_magic", "s_maxbytes", "s_next_ino", "s_ns", "s_op", "s_root", "s_type", "s_user_ns",
     )
 
     def __init__(self, machine: Machine, s_type: FileSystemType, s_op: SuperOperations) -> None:
@@ -402,6 +402,10 @@ class SuperBlock:
         self.s_next_ino = 1
         self.s_id = ""
         self.s_fs_info: Any = None
+        #: The user namespace it was mounted in: its set-id bits and devices count there only.
+        self.s_user_ns: UserNamespace | None = None
+        #: The namespace whose things it shows (procfs: PidNamespace); None: the first one.
+        self.s_ns: Any = None
 
     def new_ino(self) -> int:
         ino = self.s_next_ino

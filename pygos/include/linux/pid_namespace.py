@@ -23,7 +23,7 @@ class PidNamespace(NsCommon):
     """An inner pid namespace; the first one (level 0) is None wherever one is kept."""
 
     __slots__ = (
-        "child_reaper", "dead", "last", "level", "max", "parent", "to_global", "to_local",
+        "child_reaper", "dead", "init_faulted", "last", "level", "max", "parent", "to_global", "to_local",
     )  # fmt: skip
     ns_name = "pid"
     ns_flag = 0x2000_0000
@@ -42,6 +42,8 @@ class PidNamespace(NsCommon):
         self.child_reaper: Task | None = None
         #: Process 1 has ended: no process can be made here any more.
         self.dead = False
+        #: Process 1 has brought a fatal exception upon itself: signals kill it.
+        self.init_faulted = False
 
 
 def pid_nr_ns(number: int, ns: PidNamespace | None) -> int:
@@ -59,6 +61,14 @@ def find_vpid(task: Task, number: int) -> int:
     """The kernel's number of a positive one that the task gives; 0, nobody's, if there is none."""
     ns = task.pid_ns
     return number if ns is None else ns.to_global.get(number, 0)
+
+
+def find_task_by_vpid(task: Task, number: int) -> Task | None:
+    """The task with a number that `task` gives, zombies included."""
+    ns = task.pid_ns
+    if ns is not None:
+        number = ns.to_global.get(number, 0)
+    return task.machine.pids.tasks.get(number)
 
 
 def pidns_is_ancestor(child: PidNamespace | None, ancestor: PidNamespace | None) -> bool:

@@ -294,6 +294,7 @@ class Task:
         "nivcsw",
         "no_new_privs",
         "notify",
+        "nproc_exceeded",
         "nsproxy",
         "nvcsw",
         "on_cpu",
@@ -479,6 +480,8 @@ class Task:
         #: The shared memory segments that the task has made (ipc/shm.py), or None.
         self.sysvshm: Any = None
         self.no_new_privs = False
+        #: The last change of user went over RLIMIT_NPROC: exec fails (PF_NPROC_EXCEEDED).
+        self.nproc_exceeded = False
         self.keep_caps = False
         self.dumpable = 1
         self.personality = 0

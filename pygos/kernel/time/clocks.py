@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EINVAL, EPERM
+from pygos.include.linux.pid_namespace import find_task_by_vpid
 from pygos.include.linux.syscalls import In, InOrNull, Int, Out, OutInt, syscall
 from pygos.include.uapi.time import (
     CLOCK_BOOTTIME,
@@ -54,7 +55,7 @@ def cpu_clock_target(task: Task, clockid: int, gettime: bool = False) -> tuple[T
     pid = ~(clockid >> 3)
     if pid == 0:
         return task, per_thread, which
-    target = task.machine.pids.tasks.get(pid)
+    target = find_task_by_vpid(task, pid)
     if target is None:
         raise EINVAL
     if per_thread:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EAGAIN, EBUSY, EINVAL, EOPNOTSUPP
+from pygos.include.linux.pid_namespace import find_task_by_vpid
 from pygos.include.linux.sched import SigInfo
 from pygos.include.linux.syscalls import InOrNull, Int, Out, OutInt, syscall
 from pygos.include.linux.wait import WaitQueue
@@ -209,7 +210,7 @@ def _sigevent(task: Task, timer: PosixTimer, event: Sigevent | None) -> None:
     if notify == SIGEV_NONE:
         return
     if notify == SIGEV_SIGNAL | SIGEV_THREAD_ID:
-        thread = task.machine.pids.tasks.get(event.sigev_tid)
+        thread = find_task_by_vpid(task, event.sigev_tid)
         if thread is None or thread.group is not task.group:
             raise EINVAL
         timer.thread = thread
