@@ -28,6 +28,7 @@ from pygos.include.uapi.personality import (
     PER_CLEAR_ON_SETID,
     READ_IMPLIES_EXEC,
 )
+from pygos.kernel.rseq import RSEQ_ALIGN, RSEQ_FEATURE_SIZE
 from pygos.mm.exec import populate_segment, setup_stack
 from pygos.mm.mmap import do_mmap, do_munmap
 from pygos.mm.unmapped import TASK_UNMAPPED_BASE
@@ -388,6 +389,8 @@ def _auxv(
         (auxvec.AT_SECURE, int(prm.secure)),
         (auxvec.AT_RANDOM, random),
         (auxvec.AT_HWCAP2, machine.misc["hwcap2"]),
+        (auxvec.AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE),
+        (auxvec.AT_RSEQ_ALIGN, RSEQ_ALIGN),
         (auxvec.AT_EXECFN, execfn),
         (auxvec.AT_PLATFORM, platform),
         (auxvec.AT_NULL, 0),

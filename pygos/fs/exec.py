@@ -347,7 +347,6 @@ def _reset_signals(task: Task) -> None:
         timer.cancel()
     task.group.posix_timers.clear()
     task.group.did_exec = True
-    task.group.membarrier = 0
     task.clear_child_tid = 0
     task.robust_list = 0
     task.rseq = None

@@ -25,6 +25,7 @@ SYSCALL_MODULES = (
     "pygos.kernel.reboot",
     "pygos.kernel.resource",
     "pygos.kernel.robust_list",
+    "pygos.kernel.rseq",
     "pygos.kernel.schedcalls",
     "pygos.kernel.seccomp_calls",
     "pygos.kernel.sigcalls",

@@ -158,7 +158,8 @@ def _fault(task: Task, trap: Trap) -> None:
 def _rare_trap(task: Task, trap: Trap) -> bool:
     kind = trap.kind
     if kind is TrapKind.TICK or kind is TrapKind.KICK:
-        pass
+        if task.rseq is not None and task.rseq.event:
+            task.rseq.sched_in(task)
     elif kind is TrapKind.VSYSCALL:
         # The page is there on every x86-64 host, but never answered: as vsyscall=none.
         force_sig_info(task, SigInfo(SIGSEGV, SEGV_MAPERR, addr=task.regs[RIP]))

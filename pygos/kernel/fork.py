@@ -337,6 +337,8 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.seccomp = task.seccomp
     if task.seccomp is not None:
         seccomp_fork(child)
+    if task.rseq is not None and not args.flags & uapi.CLONE_VM:
+        child.rseq = task.rseq.copy()
     child.security = task.security
     child.trace = task.trace
     child.syscall_work = task.syscall_work & SYSCALL_WORK_INHERITED

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from pygos.mm.mm import Mm
 
 
+_BITS: Final = SECURE_ALL_BITS | SECURE_ALL_UNPRIVILEGED
+_LOCKS: Final = SECURE_ALL_LOCKS | SECURE_ALL_UNPRIVILEGED << 1
+
+
 def _mm(task: Task) -> Mm:
     assert task.mm is not None
     return task.mm
@@ -143,12 +147,8 @@ def _get_securebits(task: Task, *_: int) -> int:
 def _set_securebits(task: Task, bits: int, *_: int) -> int:
     cred = task.cred
     old = cred.securebits
-    locked = (old & SECURE_ALL_LOCKS) >> 1
-    if (
-        locked & (old ^ bits)
-        or old & SECURE_ALL_LOCKS & ~bits
-        or bits & ~(SECURE_ALL_BITS | SECURE_ALL_LOCKS)
-    ):
+    locked = (old & _LOCKS) >> 1
+    if locked & (old ^ bits) or old & _LOCKS & ~bits or bits & ~(_BITS | _LOCKS):
         raise EPERM
     if not cred.cap_effective >> CAP_SETPCAP & 1:
         changed = old ^ bits

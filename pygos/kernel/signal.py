@@ -21,6 +21,7 @@ from pygos.arch.x86.signal import fail_syscall, rewind_syscall, setup_rt_frame
 from pygos.include.dataclass import replace
 from pygos.include.errno import (
     EFAULT,
+    EINVAL,
     ERESTART_RESTARTBLOCK,
     ERESTARTNOINTR,
     ERESTARTSYS,
@@ -83,6 +84,7 @@ __all__ = [
     "force_fatal_sig",
     "force_sig",
     "force_sig_info",
+    "force_sigsegv",
     "get_signal",
     "is_orphaned_pgrp",
     "kill_orphaned_pgrp",
@@ -204,8 +206,10 @@ def _handle_signal(
     task.restart = None
     saved = task.saved_sigmask
     try:
+        if task.rseq is not None:
+            task.rseq.signal_deliver(task)
         setup_rt_frame(task, info, action, task.blocked if saved is None else saved)
-    except EFAULT:
+    except (EFAULT, EINVAL):
         force_sigsegv(task, info.signo)
         return
     task.saved_sigmask = None

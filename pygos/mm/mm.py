@@ -55,7 +55,7 @@ class Mm(MmBase):
         self.users = 1
         self.owner = None
         self.exe_file = None
-        self.flags = 0
+        self.flags = self.membarrier = 0
         self.auxv = b""
         self.brk = self.start_brk = 0
         self.mmap_base = TASK_SIZE

@@ -227,7 +227,7 @@ def test_a_subreaper_adopts_orphans(world: World) -> None:
     assert world.call(grandchild, "getppid") == reaper.pid
 
 
-@pytest.mark.parametrize("option", [5, 9, 11, 19, 22, 52, 0x59616D61, 999, 0])
+@pytest.mark.parametrize("option", [5, 9, 11, 19, 22, 62, 67, 78, 999, 0])
 def test_options_that_are_not_there(world: World, option: int) -> None:
     assert world.call(world.process(), "prctl", option, 0, 0, 0, 0) == -EINVAL
 
@@ -237,7 +237,7 @@ def test_small_options(world: World) -> None:
     assert world.call(task, "prctl", 30) == 50_000
     assert world.call(task, "prctl", 29, 7) == 0
     assert world.call(task, "prctl", 30) == 7
-    assert world.call(task, "prctl", 29, -1) == 0
+    assert world.call(task, "prctl", 29, 0) == 0
     assert world.call(task, "prctl", 30) == 50_000
     assert world.call(task, "prctl", 13) == 0
     assert world.call(task, "prctl", 14, 1) == -EINVAL
@@ -325,7 +325,6 @@ def test_ports_and_descriptor_tables_are_refused(world: World) -> None:
     assert world.call(task, "iopl", 3) == -EPERM
     assert world.call(task, "iopl", 4) == -EINVAL
     assert world.call(task, "modify_ldt", 0, 0, 0) == -ENOSYS
-    assert world.call(task, "rseq", DATA, 32, 0, 0) == -ENOSYS
     assert world.call(task, "restart_syscall") == -4
 
 
@@ -405,7 +404,7 @@ def test_membarrier_waits_until_running_threads_have_stopped(world: World) -> No
     other.last_run += 1  # it has been through the kernel
     world.advance(100_000)
     assert task.state is TaskState.RUNNING
-    assert world.call(task, "membarrier", 128, 0, 0) == -EINVAL
+    assert world.call(task, "membarrier", 128, 0, 0) == -EPERM
     assert world.call(task, "membarrier", 8, 1, 0) == -EINVAL
 
 

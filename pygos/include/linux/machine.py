@@ -34,6 +34,8 @@ class Scheduler(Protocol):
 
     #: Some task has had a real-time policy: priorities count.
     realtime: bool
+    #: The tasks that hold a CPU.
+    running: dict[Task, None]
 
     def wake_up(self, task: Task) -> None:
         """A sleeping task becomes runnable (leaves its queues, its deadline is cancelled)."""

@@ -185,9 +185,9 @@ class MmBase:
     __slots__ = (
         "arg_end", "arg_start", "auxv", "brk", "data_vm", "def_flags", "dumpable", "end_code",
         "end_data", "env_end", "env_start", "exe_file", "exec_vm", "flags", "hiwater_rss",
-        "locked_vm", "machine", "mmap_base", "owner", "pt", "rss_anon", "rss_file", "rss_shmem",
-        "space", "stack_vm", "start_brk", "start_code", "start_data", "start_stack", "starts",
-        "total_vm", "users", "vmas",
+        "locked_vm", "machine", "membarrier", "mmap_base", "owner", "pt", "rss_anon", "rss_file",
+        "rss_shmem", "space", "stack_vm", "start_brk", "start_code", "start_data", "start_stack",
+        "starts", "total_vm", "users", "vmas",
     )
 
     machine: Machine
@@ -203,6 +203,8 @@ class MmBase:
     exe_file: File | None
     #: MMF_* of include/linux/mm.py.
     flags: int
+    #: Registered MEMBARRIER_CMD_REGISTER_* bits.
+    membarrier: int
     #: The ELF auxiliary vector as given to the program, for /proc/PID/auxv.
     auxv: bytes
     brk: int

@@ -138,7 +138,6 @@ class SignalStruct:
         "leader",
         "maj_flt",
         "maxrss",
-        "membarrier",
         "min_flt",
         "nivcsw",
         "nvcsw",
@@ -211,8 +210,6 @@ class SignalStruct:
         #: timer_create(2) takes the number of a new timer from the program (CRIU).
         self.timer_create_restore_ids = False
         self.oom_score_adj = 0
-        #: Registered MEMBARRIER_CMD_REGISTER_* bits.
-        self.membarrier = 0
 
 
 @dataclass(slots=True)

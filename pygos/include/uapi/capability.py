@@ -91,9 +91,9 @@ SECBIT_EXEC_RESTRICT_FILE: Final = 0x100
 SECBIT_EXEC_RESTRICT_FILE_LOCKED: Final = 0x200
 SECBIT_EXEC_DENY_INTERACTIVE: Final = 0x400
 SECBIT_EXEC_DENY_INTERACTIVE_LOCKED: Final = 0x800
-SECURE_ALL_BITS: Final = 0x555
-SECURE_ALL_LOCKS: Final = 0xAAA
-#: What a program without privileges may ask of itself.
+SECURE_ALL_BITS: Final = 0x55
+SECURE_ALL_LOCKS: Final = 0xAA
+#: What a program without privileges may ask of itself (newer than the two masks above).
 SECURE_ALL_UNPRIVILEGED: Final = 0x500
 
 #: All capabilities there are.

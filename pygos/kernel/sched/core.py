@@ -344,6 +344,10 @@ class Sched:
         """
         if not task.on_cpu or task.cpus_allowed >> task.cpu_nr & 1:
             return
+        if task.rseq is not None:
+            # It may rely on its CPU being its own until it is told otherwise: see kernel/rseq.py.
+            self.resched(task)
+            return
         self.account(task)
         free = self.idle & task.cpus_allowed
         if free:
@@ -351,6 +355,8 @@ class Sched:
             task.cpu_nr = (free & -free).bit_length() - 1
             return
         for other in self.running:
+            if other.rseq is not None:
+                continue
             if task.cpus_allowed >> other.cpu_nr & 1 and other.cpus_allowed >> task.cpu_nr & 1:
                 self.account(other)
                 task.cpu_nr, other.cpu_nr = other.cpu_nr, task.cpu_nr
@@ -603,6 +609,8 @@ class Sched:
 
     def _finish_call(self, task: Task) -> bool:
         """What a task on a CPU has to do before it may go to user mode; may it now?"""
+        if task.rseq is not None:
+            task.rseq.sched_in(task)
         if task.in_syscall:
             ready = continue_syscall(task)
         elif task.notify:
