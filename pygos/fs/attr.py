@@ -53,7 +53,7 @@ def fsize_exceeded(task: Task) -> None:
     """A file would grow over RLIMIT_FSIZE: SIGXFSZ, and EFBIG."""
     from pygos.kernel.signal import send_sig
 
-    send_sig(task, SIGXFSZ, group=False)
+    send_sig(task, SIGXFSZ)
     raise EFBIG
 
 

@@ -165,7 +165,8 @@ def _reparent_children(task: Task) -> None:
             continue
         child.exit_signal = SIGCHLD
         if child.pdeath_signal and child.alive:
-            send_sig_info(child, SigInfo(child.pdeath_signal), group=True)
+            info = SigInfo(child.pdeath_signal, pid=task.tgid, uid=task.cred.uid)
+            send_sig_info(child, info, group=True)
         if child.state is TaskState.ZOMBIE and _group_is_empty(child):
             _notify_parent(child)
         kill_orphaned_pgrp(child, task)

@@ -7,19 +7,22 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from pygos.include.dataclass import replace
-from pygos.include.errno import EAGAIN, EINVAL, EPERM, ESRCH, Errno
+from pygos.include.errno import E2BIG, EAGAIN, EINVAL, EPERM, ESRCH, Errno
 from pygos.include.linux.pid_namespace import find_task_by_vpid, find_vpid, pid_nr_ns, pid_vnr
 from pygos.include.linux.sched import SigInfo
 from pygos.include.linux.syscalls import In, Pid, Signo, syscall
 from pygos.include.linux.user_namespace import make_kuid, show_uid
 from pygos.include.uapi.capability import CAP_KILL
 from pygos.include.uapi.signal import SI_TKILL, SI_USER, SIGCONT, Siginfo
+from pygos.kernel.siginfo import known_siginfo_layout
 from pygos.kernel.sigqueue import valid_signal
 from pygos.kernel.sigsend import send_sig_info
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
+#: sizeof(struct kernel_siginfo): what the kernel keeps of siginfo_t.
+_KEPT = 48
 _INT_MIN = -(1 << 31)
 
 
@@ -172,8 +175,15 @@ def _send_to_thread(task: Task, tgid: int, pid: int, info: SigInfo) -> None:
 
 
 def raw_info(sig: int, info: Siginfo) -> SigInfo:
-    """A signal with the siginfo that a program wrote."""
-    raw = info.to_bytes()
+    """A signal with the siginfo that a program wrote.
+
+    E2BIG: its code has no layout that the kernel knows, and there is something behind the
+    bytes that the kernel keeps.
+    """
+    data = info.to_bytes()
+    raw = data[:_KEPT] + bytes(len(data) - _KEPT)
+    if raw != data and not known_siginfo_layout(sig, info.si_code):
+        raise E2BIG
     return SigInfo(
         sig, info.si_code, info.si_errno, info.si_pid, info.si_uid, value=info.si_value, raw=raw
     )

@@ -15,6 +15,8 @@ from pygos.include.uapi.signal import (
     NSIGSYS,
     NSIGTRAP,
     SEGV_CPERR,
+    SI_ASYNCNL,
+    SI_DETHREAD,
     SI_KERNEL,
     SI_SIGIO,
     SI_TIMER,
@@ -48,6 +50,15 @@ _FAULT_CODES: Final = {
     SIGTRAP: NSIGTRAP,
 }
 _M64: Final = (1 << 64) - 1
+
+
+def known_siginfo_layout(signo: int, code: int) -> bool:
+    """Does the kernel know which member of the union a signal with this code uses?"""
+    if code in (SI_KERNEL, SI_ASYNCNL) or SI_DETHREAD <= code <= SI_USER:
+        return True
+    if code < 0:
+        return False
+    return code <= {**_FAULT_CODES, SIGCHLD: NSIGCHLD, SIGSYS: NSIGSYS}.get(signo, NSIGPOLL)
 
 
 def siginfo_bytes(info: SigInfo) -> bytes:

@@ -152,9 +152,9 @@ def send_preallocated(task: Task, info: SigInfo, group: bool) -> bool:
     return True
 
 
-def send_sig(task: Task, signo: int, group: bool = True) -> bool:
-    """Send a signal from the kernel itself (SI_KERNEL)."""
-    return send_sig_info(task, SigInfo(signo, SI_KERNEL), group)
+def send_sig(task: Task, signo: int, group: bool = False) -> bool:
+    """Signal the calling thread as if it had called kill(2): SIGPIPE, SIGXFSZ."""
+    return send_sig_info(task, SigInfo(signo, SI_USER, pid=task.tgid, uid=task.cred.uid), group)
 
 
 def _wants_signal(task: Task, signo: int) -> bool:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.arch.x86.regs import RIP, RSP
+from pygos.include.linux.mm_types import PTE_READ
 from pygos.include.linux.platform import Access, Trap
 from pygos.include.linux.sched import SigInfo
 from pygos.include.uapi.signal import (
     FPE_INTDIV,
-    SEGV_ACCERR,
     SI_KERNEL,
     SIG_DFL,
     SIG_IGN,
@@ -31,16 +31,17 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
 X86_TRAP_DE, X86_TRAP_DB, X86_TRAP_BP, X86_TRAP_UD = 0, 1, 3, 6
-X86_TRAP_GP, X86_TRAP_PF, X86_TRAP_AC, X86_TRAP_XF = 13, 14, 17, 19
+X86_TRAP_GP, X86_TRAP_PF, X86_TRAP_MF, X86_TRAP_AC, X86_TRAP_XF = 13, 14, 16, 17, 19
 #: Page fault error code bits.
 PF_PROT, PF_WRITE, PF_USER, PF_INSTR = 1, 2, 4, 16
-_ACCESS_BITS: Final = {Access.WRITE: PF_WRITE, Access.EXEC: PF_INSTR}
+_KERNEL_SPACE: Final = 0xFFFF_8000_0000_0000
 _NAMES: Final = {
     X86_TRAP_DE: "divide error",
     X86_TRAP_DB: "debug",
     X86_TRAP_BP: "int3",
     X86_TRAP_UD: "invalid opcode",
     X86_TRAP_GP: "general protection fault",
+    X86_TRAP_MF: "fpu exception",
     X86_TRAP_AC: "alignment check",
     X86_TRAP_XF: "simd exception",
 }
@@ -51,13 +52,8 @@ _RATELIMIT: Final = "unhandled_signal_ratelimit"
 
 
 def force_page_fault(task: Task, signo: int, code: int, trap: Trap) -> None:
-    """A page fault that nothing can be done about: SIGSEGV or SIGBUS with `code`.
-
-    Where the host doesn't tell the kind of access it counts as a read.
-    """
-    error = PF_USER | _ACCESS_BITS.get(trap.access, 0)
-    if code == SEGV_ACCERR and signo == SIGSEGV:
-        error |= PF_PROT
+    """A page fault that nothing can be done about: SIGSEGV or SIGBUS with `code`."""
+    error = page_fault_error(task, trap)
     task.trap_nr, task.trap_err, task.trap_cr2 = X86_TRAP_PF, error, trap.addr
     if signo == SIGSEGV and _tells(task, signo):
         regs = task.regs
@@ -69,31 +65,56 @@ def force_page_fault(task: Task, signo: int, code: int, trap: Trap) -> None:
     force_sig_info(task, SigInfo(signo, code, addr=trap.addr))
 
 
+def page_fault_error(task: Task, trap: Trap) -> int:
+    """The CPU's error code, which the host keeps for itself."""
+    from pygos.arch.x86.insn import fetch, writes
+
+    mm, addr = task.mm, trap.addr
+    there = mm is not None and mm.pt.get(addr >> 12, 0) & PTE_READ
+    error = PF_USER | PF_PROT if there or addr >= _KERNEL_SPACE else PF_USER
+    if trap.access is Access.EXEC:
+        return error | PF_INSTR
+    insn = fetch(task)
+    return error | PF_WRITE if insn is not None and writes(insn, task.regs, addr) else error
+
+
 def force_exception(task: Task, trap: Trap) -> None:
     """Any other exception, as the platform names it by signal and si_code."""
     signo, code = trap.signo, trap.code
-    vector = _vector(signo, code)
-    task.trap_nr, task.trap_err = vector, 0
+    vector, error = _vector(task, signo, code)
+    task.trap_nr, task.trap_err = vector, error
     if _tells(task, signo):
         regs = task.regs
         _log(
             task,
             f"traps: {_who(task)} {_NAMES.get(vector, 'trap')} ip:{regs[RIP]:x}"
-            f" sp:{regs[RSP]:x} error:0",
+            f" sp:{regs[RSP]:x} error:{error:x}",
         )
     addr = 0 if code == SI_KERNEL else trap.addr
     force_sig_info(task, SigInfo(signo, code, addr=addr))
 
 
-def _vector(signo: int, code: int) -> int:
-    """The exception behind a signal."""
+def _vector(task: Task, signo: int, code: int) -> tuple[int, int]:
+    """The exception behind a signal, and its error code."""
     if signo == SIGFPE:
-        return X86_TRAP_DE if code == FPE_INTDIV else X86_TRAP_XF
+        return (X86_TRAP_DE if code == FPE_INTDIV else _float_vector(task)), 0
     if signo == SIGTRAP:
-        return X86_TRAP_BP if code == SI_KERNEL else X86_TRAP_DB
+        return (X86_TRAP_BP if code == SI_KERNEL else X86_TRAP_DB), 0
     if signo == SIGILL:
-        return X86_TRAP_UD
-    return X86_TRAP_AC if signo == SIGBUS else X86_TRAP_GP
+        return X86_TRAP_UD, 0
+    if signo == SIGBUS:
+        return X86_TRAP_AC, 0
+    from pygos.arch.x86.insn import fetch, gp_error
+
+    insn = fetch(task)
+    return X86_TRAP_GP, 0 if insn is None else gp_error(insn, task.regs)
+
+
+def _float_vector(task: Task) -> int:
+    from pygos.arch.x86.insn import fetch, is_x87
+
+    insn = fetch(task)
+    return X86_TRAP_MF if insn is not None and is_x87(insn) else X86_TRAP_XF
 
 
 def _who(task: Task) -> str:
