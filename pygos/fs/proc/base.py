@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_path
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
-from pygos.fs.proc import array, fd, idmap, namespaces, net, process, task_mmu
+from pygos.fs.proc import array, extras, fd, idmap, map_files, namespaces, net, process, task_mmu
 from pygos.fs.proc.access import alive, dump_owner, living, require_access
+from pygos.fs.proc.options import INVISIBLE, NO_ACCESS, NOT_PTRACEABLE, may_see, options_of
 from pygos.fs.proc.root import parse_pid, pid_ino
 from pygos.fs.synthetic import (
     Directory,
@@ -17,7 +18,7 @@ from pygos.fs.synthetic import (
     SyntheticInode,
     SyntheticInodeOperations,
 )
-from pygos.include.errno import ENOENT
+from pygos.include.errno import ENOENT, EPERM
 from pygos.include.linux.fs import (
     S_IMMUTABLE,
     Dentry,
@@ -25,6 +26,7 @@ from pygos.include.linux.fs import (
     File,
     FsStruct,
     Inode,
+    Kstat,
     Path,
     SuperBlock,
 )
@@ -45,7 +47,7 @@ class PidInode(SyntheticInode):
 
     def __init__(self, sb: SuperBlock, place: int, node: Node, target: Task) -> None:
         super().__init__(sb, pid_ino(target.pid, place), node, target)
-        #: What else it is about: a descriptor's open file.
+        #: What else it is about: a descriptor and its open file; a mapping's start and end.
         self.key: Any = None
         self.i_uid, self.i_gid = _owner(self, target)
 
@@ -61,8 +63,12 @@ def pid_revalidate(task: Task, dentry: Dentry, inode: PidInode) -> bool:
     target: Task = inode.target
     if not alive(target):
         return False
-    if inode.key is not None and not fd.same_file(target, inode):
-        return False
+    key = inode.key
+    if key is not None:
+        if type(key[1]) is int:
+            return map_files.same_map(target, key)
+        if not fd.same_file(target, inode):
+            return False
     inode.i_uid, inode.i_gid = _owner(inode, target)
     return True
 
@@ -129,6 +135,26 @@ class PidDirOperations(SyntheticInodeOperations):
             raise ENOENT
         place, child = found
         return PidInode(dir.i_sb, node.base + place, child, dir.target)
+
+
+class HidingPidDirOperations(PidDirOperations):
+    """/proc/PID where hidepid= is in force."""
+
+    __slots__ = ()
+
+    def permission(self, task: Task, inode: Inode, mask: int) -> bool | None:
+        assert isinstance(inode, PidInode)
+        options = options_of(inode.i_sb)
+        if options is not None and not may_see(options, task, inode.target, NO_ACCESS):
+            raise ENOENT if options.hide_pid in (INVISIBLE, NOT_PTRACEABLE) else EPERM
+        return True
+
+    def getattr(self, task: Task, path: Path, inode: Inode) -> Kstat | None:
+        assert isinstance(inode, PidInode)
+        options = options_of(inode.i_sb)
+        if options is not None and not may_see(options, task, inode.target, INVISIBLE):
+            raise ENOENT
+        return None
 
 
 class PidDirFileOperations(DirFileOperations):
@@ -278,6 +304,7 @@ class FdDir(Directory):
 
 
 _PID_IOPS: Final = PidDirOperations()
+_HIDING_IOPS: Final = HidingPidDirOperations()
 _PID_FOPS: Final = PidDirFileOperations()
 _FD_IOPS: Final = FdDirOperations()
 _FD_FOPS: Final = FdDirFileOperations()
@@ -292,18 +319,21 @@ _BEFORE: Final[tuple[Node, ...]] = (
 )  # fmt: skip
 _AFTER: Final[tuple[Node, ...]] = (
     array.statm,
-    task_mmu.maps, task_mmu.MEM, Link("cwd", _cwd, _cwd_text), Link("root", _root, _root_text),
+    task_mmu.maps, extras.numa_maps, task_mmu.MEM, Link("cwd", _cwd, _cwd_text),
+    Link("root", _root, _root_text),
     Link("exe", _exe, _exe_text), process.MOUNTS, process.MOUNTINFO,
-    task_mmu.smaps, task_mmu.smaps_rollup, process.wchan, process.stack,
+    extras.clear_refs, task_mmu.smaps, task_mmu.smaps_rollup, extras.PAGEMAP, extras.ATTR,
+    process.wchan, process.stack,
     process.cpuset, process.cgroup, process.oom_score, process.oom_adj, process.oom_score_adj,
     process.loginuid, process.sessionid, process.io, idmap.UID_MAP, idmap.GID_MAP,
-    idmap.PROJID_MAP, idmap.SETGROUPS,
+    idmap.PROJID_MAP, idmap.SETGROUPS, extras.arch_status,
 )  # fmt: skip
 
 PID_DIR: Final = PidDir(
     "", 0, *_FIRST,
     Directory("task", 0o555, TaskDirOperations(), TaskDirFileOperations()),
-    *_BEFORE, array.stat, *_AFTER, process.coredump_filter, process.timerslack_ns,
+    map_files.MAP_FILES, *_BEFORE, array.stat, *_AFTER, extras.mountstats,
+    process.coredump_filter, extras.timers, process.timerslack_ns,
 )  # fmt: skip
 THREAD_DIR: Final = PidDir(
     "", _THREAD_BASE, *_FIRST, *_BEFORE, array.thread_stat, *_AFTER, process.children
@@ -315,4 +345,6 @@ def pid_directory(sb: SuperBlock, target: Task) -> Inode:
     inode = PidInode(sb, 0, PID_DIR, target)
     inode.i_flags |= S_IMMUTABLE  # so that whoever would change it gets EPERM
     inode.i_nlink = 5
+    if options_of(sb) is not None:
+        inode.i_op = _HIDING_IOPS
     return inode

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_make_root, shrink_dcache_sb
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.proc.options import INVISIBLE, apply_options, may_see, options_of, options_text
 from pygos.fs.synthetic import (
     Directory,
     Link,
@@ -73,7 +74,10 @@ class ProcSuperOperations(SuperOperations):
         shrink_dcache_sb(sb)
 
     def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
-        """hidepid= and gid= are taken and mean nothing."""
+        apply_options(sb, data)
+
+    def show_options(self, sb: SuperBlock) -> str:
+        return options_text(sb)
 
 
 def _self(task: Task, target: Any) -> bytes:
@@ -108,11 +112,12 @@ def proc_register(machine: Machine, *nodes: Node) -> None:
 
 def static_nodes(machine: Machine) -> dict[bytes, Node]:
     """The names of the root that are always there."""
+    from pygos.fs.proc.hardware import HARDWARE_NODES
     from pygos.fs.proc.sysctl import SYSCTL_ROOT
     from pygos.fs.proc.system import SYSTEM_NODES
 
     registered: list[Node] = machine.misc.get(_REGISTERED, [])
-    nodes: list[Node] = [*SYSTEM_NODES, *registered, _MOUNTS, _NET, SYSCTL_ROOT]
+    nodes: list[Node] = [*SYSTEM_NODES, *HARDWARE_NODES, *registered, _MOUNTS, _NET, SYSCTL_ROOT]
     return {node.name: node for node in nodes}
 
 
@@ -131,6 +136,9 @@ class ProcRootOperations(SyntheticInodeOperations):
     def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
         root: ProcRoot = dir.i_private
         node = root.nodes(task.machine).get(name)
+        options = options_of(dir.i_sb)
+        if options is not None and options.pid_only and node not in _LINKS:
+            node = None
         if node is not None:
             shown = dir.i_sb.s_ns if node in _LINKS else None
             return SyntheticInode(dir.i_sb, child_ino(dir, name), node, shown)
@@ -154,8 +162,12 @@ class ProcRootFileOperations(DirFileOperations):
         if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
             return
         root: ProcRoot = file.f_inode.i_private
+        options = options_of(file.f_inode.i_sb)
         if ctx.pos < _FIRST_PROCESS:
-            if not emit_nodes(file.f_inode, list(root.nodes(task.machine).values()), ctx):
+            nodes = list(root.nodes(task.machine).values())
+            if options is not None and options.pid_only:
+                nodes = list(_LINKS)
+            if not emit_nodes(file.f_inode, nodes, ctx):
                 return
             ctx.pos = _FIRST_PROCESS
         ns, tasks = file.f_inode.i_sb.s_ns, task.machine.pids.tasks
@@ -163,6 +175,8 @@ class ProcRootFileOperations(DirFileOperations):
             target = tasks.get(pid if ns is None else ns.to_global[pid])
             offset = _FIRST_PROCESS + pid
             if pid < 1 or offset < ctx.pos or target is None or target.group.leader is not target:
+                continue
+            if options is not None and not may_see(options, task, target, INVISIBLE):
                 continue
             if not ctx.emit(b"%d" % pid, pid_ino(pid, 0), DT_DIR, offset + 1):
                 return
@@ -206,6 +220,7 @@ class ProcType(FileSystemType):
         sb.s_blocksize = 1024
         sb.s_d_op = _DENTRY_OPS
         sb.s_fs_info = {}
+        apply_options(sb, data)
         sb.s_root = d_make_root(sb, SyntheticInode(sb, sb.new_ino(), _ROOT, None))
         return sb
 

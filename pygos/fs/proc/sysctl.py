@@ -20,7 +20,7 @@ from pygos.fs.synthetic import (
     SyntheticInodeOperations,
     fixed_ino,
 )
-from pygos.include.errno import EINVAL, EPERM
+from pygos.include.errno import EACCES, EINVAL, EPERM
 from pygos.include.linux.fs import DirContext, File, Inode
 from pygos.include.uapi.capability import CAP_SYS_ADMIN
 from pygos.include.uapi.dirent import DT_DIR, DT_REG
@@ -292,6 +292,25 @@ def _prefix(dir: Inode) -> str:
     return dir.target or ""
 
 
+class SysctlFileOperations(SyntheticInodeOperations):
+    """Who may read and write a tunable: the mode bits alone count, even for root."""
+
+    __slots__ = ()
+
+    def permission(self, task: Task, inode: Inode, mask: int) -> bool | None:
+        cred, mode = task.cred, inode.i_mode
+        if cred.euid == 0:
+            mode >>= 6
+        elif 0 in (cred.egid, *cred.groups):
+            mode >>= 3
+        if mask & ~mode & 7:
+            raise EACCES
+        return False
+
+
+_FILE_IOPS: Final = SysctlFileOperations()
+
+
 class SysctlDirOperations(SyntheticInodeOperations):
     """A directory of tunables; ``target`` of its inode is the dotted prefix."""
 
@@ -312,7 +331,10 @@ class SysctlDirOperations(SyntheticInodeOperations):
             kept = Synthetic("", own.mode, _show_registered, _store_registered)
             return SyntheticInode(dir.i_sb, ino, kept, full)
         node = _READ_WRITE if _is_writable(full) else _READ_ONLY
-        return SyntheticInode(dir.i_sb, ino, _WRITE if full in _WRITE_ONLY else node, full)
+        inode = SyntheticInode(dir.i_sb, ino, _WRITE if full in _WRITE_ONLY else node, full)
+        if full not in _PRIVILEGED:
+            inode.i_op = _FILE_IOPS
+        return inode
 
 
 class SysctlDirFileOperations(DirFileOperations):

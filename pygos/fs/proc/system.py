@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _SEC: Final = 1_000_000_000
 _TICK: Final = _SEC // USER_HZ
+#: What x86-64 has for vmalloc, kB.
+_VMALLOC_KB: Final = 34359738367
 #: machine.misc: the first record that syslog(2) and /proc/kmsg have not given out.
 _SYSLOG_SEQ: Final = "syslog_seq"
 
@@ -104,17 +106,24 @@ def stat(task: Task, target: Any) -> str:
 # -- memory
 
 
+def memory_totals(machine: Machine) -> tuple[int, int, int, int]:
+    """Pages of all processes: anonymous, mapped, page tables, locked."""
+    mms = {id(t.mm): t.mm for t in machine.pids.tasks.values() if t.mm is not None}.values()
+    return (
+        sum(mm.rss_anon for mm in mms),
+        sum(mm.rss_file + mm.rss_shmem for mm in mms),
+        sum(-(-len(mm.pt) // 512) for mm in mms),
+        sum(mm.locked_vm for mm in mms),
+    )
+
+
 @synthetic("meminfo")
 def meminfo(task: Task, target: Any) -> str:
     """Memory in kB."""
     machine = task.machine
     zone = machine.zone
-    mms = {id(t.mm): t.mm for t in machine.pids.tasks.values() if t.mm is not None}.values()
-    anon = sum(mm.rss_anon for mm in mms)
-    mapped = sum(mm.rss_file + mm.rss_shmem for mm in mms)
-    tables = sum(-(-len(mm.pt) // 512) for mm in mms)
+    anon, mapped, tables, locked = memory_totals(machine)
     files = zone.nr_file - zone.nr_shmem
-    locked = sum(mm.locked_vm for mm in mms)
     dirty = sum(len(mapping.dirty) for mapping in zone.lru)
     available = max(0, zone.nr_free - zone.low_wmark + files)
     ratio: int = machine.sysctl.get("vm.overcommit_ratio", 50)
@@ -128,14 +137,18 @@ def meminfo(task: Task, target: Any) -> str:
         ("Mlocked", locked), ("SwapTotal", 0), ("SwapFree", 0), ("Dirty", dirty),
         ("Writeback", 0), ("AnonPages", anon), ("Mapped", mapped), ("Shmem", zone.nr_shmem),
         ("KReclaimable", 0), ("Slab", 0), ("SReclaimable", 0), ("SUnreclaim", 0),
-        ("KernelStack", 0), ("PageTables", tables), ("NFS_Unstable", 0), ("Bounce", 0),
+        ("KernelStack", 0), ("PageTables", tables), ("SecPageTables", 0),
+        ("NFS_Unstable", 0), ("Bounce", 0),
         ("WritebackTmp", 0), ("CommitLimit", total * ratio // 100),
-        ("Committed_AS", machine.commit_pages), ("VmallocTotal", 0x1FFF_FFFF_F000 >> 10 >> 2),
+        ("Committed_AS", machine.commit_pages), ("VmallocTotal", 0),
         ("VmallocUsed", 0), ("VmallocChunk", 0), ("Percpu", 0), ("AnonHugePages", 0),
         ("ShmemHugePages", 0), ("ShmemPmdMapped", 0), ("FileHugePages", 0),
-        ("FilePmdMapped", 0),
+        ("FilePmdMapped", 0), ("Balloon", 0),
     )  # fmt: skip
-    lines = [f"{name + ':':<16}{pages << 2:8d} kB" for name, pages in rows]
+    lines = [
+        f"{name + ':':<16}{pages << 2 if name != 'VmallocTotal' else _VMALLOC_KB:8d} kB"
+        for name, pages in rows
+    ]
     lines += [f"{name + ':':<16}{0:8d}" for name in (
         "HugePages_Total", "HugePages_Free", "HugePages_Rsvd", "HugePages_Surp",
     )]  # fmt: skip
@@ -150,15 +163,20 @@ def vmstat(task: Task, target: Any) -> str:
     machine = task.machine
     zone = machine.zone
     tasks = machine.pids.tasks.values()
-    mms = {id(t.mm): t.mm for t in tasks if t.mm is not None}.values()
+    anon, mapped, tables, locked = memory_totals(machine)
+    read, written = (sum(getattr(t, name) for t in tasks) >> 10 for name in ("io_read", "io_write"))
     leaders = [t.group for t in tasks if t.group.leader is t]
     major = sum(t.maj_flt for t in tasks) + sum(g.maj_flt + g.cmaj_flt for g in leaders)
     minor = sum(t.min_flt for t in tasks) + sum(g.min_flt + g.cmin_flt for g in leaders)
     rows = (
-        ("nr_free_pages", zone.nr_free), ("nr_anon_pages", sum(mm.rss_anon for mm in mms)),
-        ("nr_mapped", sum(mm.rss_file + mm.rss_shmem for mm in mms)),
-        ("nr_file_pages", zone.nr_file), ("nr_dirty", sum(len(m.dirty) for m in zone.lru)),
-        ("nr_writeback", 0), ("nr_shmem", zone.nr_shmem), ("pswpin", 0), ("pswpout", 0),
+        ("nr_free_pages", zone.nr_free), ("nr_mlock", locked), ("nr_inactive_anon", 0),
+        ("nr_active_anon", anon + zone.nr_shmem),
+        ("nr_inactive_file", zone.nr_file - zone.nr_shmem), ("nr_active_file", 0),
+        ("nr_unevictable", locked), ("nr_slab_reclaimable", 0), ("nr_slab_unreclaimable", 0),
+        ("nr_anon_pages", anon), ("nr_mapped", mapped), ("nr_file_pages", zone.nr_file),
+        ("nr_dirty", sum(len(m.dirty) for m in zone.lru)), ("nr_writeback", 0),
+        ("nr_shmem", zone.nr_shmem), ("nr_page_table_pages", tables), ("pgpgin", read),
+        ("pgpgout", written), ("pswpin", 0), ("pswpout", 0),
         ("pgfault", minor + major), ("pgmajfault", major),
     )  # fmt: skip
     return "".join([f"{name} {value}\n" for name, value in rows])
@@ -341,5 +359,8 @@ KMSG: Final = Synthetic("kmsg", 0o400, None, fop=KmsgFileOperations())
 SYSTEM_NODES: Final[tuple[Node, ...]] = (
     buddyinfo, cgroups, cmdline, cpuinfo, devices, diskstats, execdomains, filesystems, interrupts,
     KMSG, loadavg, locks, meminfo, partitions, stat, swaps,
-    SyntheticDir("tty", tty_drivers, tty_ldiscs), uptime, version, vmstat,
+    SyntheticDir(
+        "tty", SyntheticDir("driver"), tty_drivers, SyntheticDir("ldisc", mode=0o500), tty_ldiscs
+    ),
+    uptime, version, vmstat,
 )  # fmt: skip
