@@ -143,7 +143,9 @@ def _clone3_args(task: Task, data: bytes) -> CloneArgs:
     tids = _set_tids(task, set_tid, set_tid_size) if set_tid else ()
     if flags & ~_CLONE3_FLAGS:
         raise EINVAL
-    if flags & (uapi.CLONE_DETACHED | (uapi.CLONE_THREAD | uapi.CLONE_PARENT)) and exit_signal:
+    if flags & uapi.CLONE_DETACHED:
+        raise EINVAL
+    if flags & (uapi.CLONE_THREAD | uapi.CLONE_PARENT) and exit_signal:
         raise EINVAL
     if (stack == 0) != (stack_size == 0):
         raise EINVAL
