@@ -29,7 +29,7 @@ from pygos.include.linux.fs import MAY_EXEC, File, Inode
 from pygos.include.linux.mm import MMF_LEGACY_LAYOUT, mmf_init_flags
 from pygos.include.linux.platform import PAGE_SIZE
 from pygos.include.linux.sched import SIG_DEFAULT, SigAltStack, SighandStruct, Task
-from pygos.include.linux.syscalls import DirFd, Flags, PathArg, UserAddr, syscall
+from pygos.include.linux.syscalls import DirFd, Flags, PathArg, UserAddr, fetch_first, syscall
 from pygos.include.linux.wait import wait_killable
 from pygos.include.uapi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
 from pygos.include.uapi.prctl import PR_SYS_DISPATCH_OFF
@@ -103,6 +103,7 @@ def execveat(
     task: Task, dirfd: DirFd, path: PathArg, argv: UserAddr, envp: UserAddr, flags: Flags
 ) -> int:
     """Execute a program relative to a directory descriptor. execveat(2)."""
+    fetch_first(path)
     return _execve(task, dirfd, path, argv, envp, flags)
 
 
@@ -115,9 +116,7 @@ class _ExecWait:
         self.prm = prm
 
 
-def _execve(
-    task: Task, dirfd: int, path: bytes, argv: int, envp: int, flags: int
-) -> int:
+def _execve(task: Task, dirfd: int, path: bytes, argv: int, envp: int, flags: int) -> int:
     state = task.restart
     if isinstance(state, _ExecWait):
         return finish_exec(task, state.prm)
@@ -390,4 +389,3 @@ def run_program(task: Task, path: bytes, argv: list[bytes], envp: list[bytes]) -
         load_program(prm)
     finally:
         exec_put(prm.file)
-

@@ -58,7 +58,16 @@ from pygos.include.linux.fs import (
     S_IFREG,
     S_IFSOCK,
 )
-from pygos.include.linux.syscalls import DirFd, Flags, Int, Mode, PathArg, UInt, UserOut, syscall
+from pygos.include.linux.syscalls import (
+    DirFd,
+    Flags,
+    Int,
+    Mode,
+    PathArg,
+    UInt,
+    UserAddr,
+    syscall,
+)
 from pygos.include.uapi.capability import CAP_DAC_READ_SEARCH, SECBIT_NO_SETUID_FIXUP
 from pygos.include.uapi.fcntl import (
     AT_EACCESS,
@@ -342,13 +351,12 @@ def access(task: Task, filename: PathArg, mode: Int) -> int:
 
 
 @syscall
-def readlinkat(task: Task, dfd: DirFd, pathname: PathArg, buf: UserOut) -> int:
+def readlinkat(task: Task, dfd: DirFd, pathname: PathArg, buf: UserAddr, bufsiz: Int) -> int:
     """The text of a symbolic link; an empty path means the O_PATH descriptor. readlinkat(2).
 
     Errors: EINVAL (no link, or no room), ENOENT (an empty path of something else), EFAULT.
     """
-    size = buf.length
-    if size <= 0 or size > 0x7FFFFFFF:
+    if bufsiz <= 0:
         raise EINVAL
     path = path_lookup(task, dfd, pathname, LOOKUP_EMPTY)
     inode = path.inode
@@ -358,12 +366,15 @@ def readlinkat(task: Task, dfd: DirFd, pathname: PathArg, buf: UserOut) -> int:
     text = inode.i_link
     if text is None:
         text = inode.i_op.readlink(task, inode)
-    return buf.put(text[:size])
+    assert task.mm is not None
+    text = text[:bufsiz]
+    task.mm.write(buf, text)
+    return len(text)
 
 
 @syscall
-def readlink(task: Task, pathname: PathArg, buf: UserOut) -> int:
+def readlink(task: Task, pathname: PathArg, buf: UserAddr, bufsiz: Int) -> int:
     """The text of a symbolic link. readlink(2). Errors: see readlinkat."""
-    if not pathname:
+    if bufsiz > 0 and not pathname:
         raise ENOENT
-    return readlinkat(task, AT_FDCWD, pathname, buf)
+    return readlinkat(task, AT_FDCWD, pathname, buf, bufsiz)

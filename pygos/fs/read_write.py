@@ -26,6 +26,7 @@ from pygos.include.linux.syscalls import (
     ULong,
     UserIn,
     UserOut,
+    fetch_first,
     syscall,
 )
 from pygos.include.uapi.fcntl import O_APPEND, O_DSYNC, O_NONBLOCK, SEEK_HOLE
@@ -190,6 +191,9 @@ def preadv2(task: Task, file: FileArg, vec: IovOut, pos_l: Long, pos_h: ULong, f
     Errors: as preadv; EOPNOTSUPP (unknown flag).
     """
     keep = file.f_flags
+    if not file.f_mode & FMODE_READ:
+        raise EBADF
+    fetch_first(vec)
     file.f_flags = rw_flags(file, flags)
     try:
         return read(task, file, vec) if pos_l == -1 else vfs_pread(task, file, vec, pos_l)
@@ -204,6 +208,9 @@ def pwritev2(task: Task, file: FileArg, vec: IovIn, pos_l: Long, pos_h: ULong, f
     Errors: as pwritev; EOPNOTSUPP (unknown flag).
     """
     keep = file.f_flags
+    if not file.f_mode & FMODE_WRITE:
+        raise EBADF
+    fetch_first(vec)
     file.f_flags = rw_flags(file, flags)
     try:
         return write(task, file, vec) if pos_l == -1 else vfs_pwrite(task, file, vec, pos_l)
@@ -221,11 +228,12 @@ def lseek(task: Task, file: FileArg, offset: Long, whence: UInt) -> int:
     Errors: EINVAL (whence, or a negative result), ENXIO (SEEK_DATA, SEEK_HOLE beyond the
     end), ESPIPE, EOVERFLOW.
     """
+    op = file.f_op
     if whence > SEEK_HOLE:
         raise EINVAL
     if not file.f_mode & FMODE_LSEEK:
         raise ESPIPE
-    return file.f_op.llseek(task, file, offset, whence)
+    return op.llseek(task, file, offset, whence)
 
 
 def is_regular(file: File) -> bool:

@@ -121,11 +121,12 @@ def sendfile(task: Task, out_file: FileArg, in_file: FileArg, offset: UserAddr, 
 
     Errors: EBADF, EINVAL, ESPIPE, EAGAIN, EIO, and those of the write.
     """
+    start = _get_offset(task, offset) if offset else 0
     if not in_file.f_mode & FMODE_READ:
         raise EBADF
     if offset and not in_file.f_mode & FMODE_PREAD:
         raise ESPIPE
-    pos = _get_offset(task, offset) if offset else in_file.f_pos
+    pos = start if offset else in_file.f_pos
     if not out_file.f_mode & FMODE_WRITE:
         raise EBADF
     if out_file.f_flags & O_APPEND or not in_file.f_mode & FMODE_LSEEK:

@@ -252,14 +252,16 @@ def vmsplice(task: Task, fd: FileArg, uiov: UserAddr, nr_segs: Size, flags: UInt
     """
     if flags & ~SPLICE_F_ALL:
         raise EINVAL
-    pipe = get_pipe(fd)
-    if pipe is None:
-        raise EBADF
     assert task.mm is not None
     writing = bool(fd.f_mode & FMODE_WRITE)
+    if not writing and not fd.f_mode & FMODE_READ:
+        raise EBADF
     buf = import_iovec(task.mm, uiov, nr_segs, not writing)
     if not buf.length:
         return 0
+    pipe = get_pipe(fd)
+    if pipe is None:
+        raise EBADF
     nonblock = bool(flags & SPLICE_F_NONBLOCK)
     if writing:  # what there is room for, not all of it as write(2)
         room = _wait_writable(task, pipe, nonblock)

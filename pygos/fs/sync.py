@@ -59,11 +59,12 @@ def fdatasync(task: Task, file: FileArg) -> int:
 @syscall
 def sync_file_range(task: Task, file: FileArg, offset: Long, nbytes: Long, flags: UInt) -> int:
     """Write part of a file to its store. sync_file_range(2). Errors: EINVAL, ESPIPE, EIO."""
+    inode = file.f_inode
     if flags & ~_RANGE_FLAGS or offset < 0 or nbytes < 0 or offset + nbytes >= 1 << 63:
         raise EINVAL
-    if file.f_inode.i_mode & S_IFMT not in (S_IFREG, S_IFBLK, S_IFDIR, S_IFLNK):
+    if inode.i_mode & S_IFMT not in (S_IFREG, S_IFBLK, S_IFDIR, S_IFLNK):
         raise ESPIPE
-    mapping = file.f_inode.i_mapping
+    mapping = inode.i_mapping
     if flags and mapping is not None and mapping.dirty:
         file.f_op.fsync(task, file, True)
     return 0

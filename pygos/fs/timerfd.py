@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pygos.fs.anon_inodes import AnonFileOperations, anon_inode_getfd, put_u64
 from pygos.include.errno import EAGAIN, EBADF, ECANCELED, EINVAL, EPERM
 from pygos.include.linux.fs import FMODE_PATH, File
-from pygos.include.linux.syscalls import Fd, Flags, In, Int, Out, syscall
+from pygos.include.linux.syscalls import Fd, Flags, In, Int, Out, fetch_first, syscall
 from pygos.include.linux.wait import WaitQueue, wait_on
 from pygos.include.uapi.fcntl import O_NONBLOCK, O_RDWR
 from pygos.include.uapi.poll import POLLIN
@@ -214,6 +214,7 @@ def timerfd_settime(
     task: Task, ufd: Fd, flags: Flags, utmr: In[Itimerspec], otmr: Out[Itimerspec]
 ) -> int:
     """Arm or disarm a timer. Errors: EBADF, EFAULT, EINVAL."""
+    fetch_first(utmr)
     if flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET):
         raise EINVAL
     value, interval = _ns(utmr.it_value), _ns(utmr.it_interval)

@@ -101,6 +101,7 @@ def fallocate(task: Task, file: FileArg, mode: Flags, offset: Long, length: Long
 
     Errors: EINVAL, EBADF, EOPNOTSUPP, EPERM, ESPIPE, EISDIR, ENODEV, EFBIG, ETXTBSY, ENOSPC.
     """
+    inode = file.f_inode
     if offset < 0 or length <= 0:
         raise EINVAL
     if mode & ~_MODES or mode & ~FALLOC_FL_KEEP_SIZE not in (*_ALONE, *_ALONE_TOO):
@@ -114,7 +115,6 @@ def fallocate(task: Task, file: FileArg, mode: Flags, offset: Long, length: Long
         raise EOPNOTSUPP
     if not file.f_mode & FMODE_WRITE:
         raise EBADF
-    inode = file.f_inode
     if inode.i_flags & S_IMMUTABLE or (inode.i_flags & S_APPEND and mode & ~FALLOC_FL_KEEP_SIZE):
         raise EPERM
     if inode.i_writecount < 0:

@@ -26,6 +26,7 @@ from pygos.include.linux.syscalls import (
     PathArg,
     PathOrNull,
     UserAddr,
+    fetch_first,
     syscall,
 )
 from pygos.include.uapi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
@@ -126,5 +127,6 @@ def utimes_(task: Task, filename: PathArg, utimes: UserAddr) -> int:
 @syscall
 def utime(task: Task, filename: PathArg, times: InOrNull[Utimbuf]) -> int:
     """Set time stamps in seconds. utime(2). Errors: see utimensat."""
+    fetch_first(times)
     pair = None if times is None else ((times.actime, 0), (times.modtime, 0))
     return do_utimes(task, AT_FDCWD, filename, pair, 0)

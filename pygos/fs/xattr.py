@@ -9,7 +9,14 @@ from pygos.fs.open import copy_struct_from_user
 from pygos.fs.permission import inode_owner_or_capable, inode_permission, mnt_want_write
 from pygos.fs.stat import stat_target
 from pygos.fs.walk import LOOKUP_FOLLOW, path_lookup
-from pygos.include.errno import E2BIG, EINVAL, ENODATA, EPERM, ERANGE
+from pygos.include.errno import (
+    E2BIG,
+    EINVAL,
+    ENAMETOOLONG,
+    ENODATA,
+    EPERM,
+    ERANGE,
+)
 from pygos.include.linux.fs import (
     MAY_READ,
     MAY_WRITE,
@@ -92,19 +99,27 @@ def xattr_permission(task: Task, inode: Inode, name: bytes, mask: int) -> None:
 
 
 def _check_name(name: bytes) -> None:
-    if not 0 < len(name) <= XATTR_NAME_MAX:
+    try:
+        size = len(name)
+    except ENAMETOOLONG:
+        raise ERANGE from None
+    if not 0 < size <= XATTR_NAME_MAX:
         raise ERANGE
 
 
-def do_setxattr(task: Task, path: Path, name: bytes, value: IoBuffer, flags: int) -> int:
-    """Set an attribute. Errors: EINVAL, ERANGE (name), E2BIG, EROFS, EPERM, the fs's."""
+def setxattr_copy(name: bytes, value: IoBuffer, flags: int) -> bytes:
+    """The new value, after all checks that come before the path: EINVAL, ERANGE, E2BIG."""
     if flags & ~(XATTR_CREATE | XATTR_REPLACE):
         raise EINVAL
     _check_name(name)
     size = value.length
     if size > XATTR_SIZE_MAX:
         raise E2BIG
-    data = value.take(size)
+    return value.take(size)
+
+
+def do_setxattr(task: Task, path: Path, name: bytes, data: bytes, flags: int) -> int:
+    """Set an attribute. Errors: EROFS, EPERM, the fs's."""
     mnt_want_write(path.mnt)
     inode = path.inode
     xattr_permission(task, inode, name, MAY_WRITE)
@@ -114,7 +129,6 @@ def do_setxattr(task: Task, path: Path, name: bytes, value: IoBuffer, flags: int
 
 def do_getxattr(task: Task, inode: Inode, name: bytes, value: IoBuffer) -> int:
     """Get an attribute; with no room its size. Errors: ERANGE, ENODATA, EOPNOTSUPP."""
-    _check_name(name)
     xattr_permission(task, inode, name, MAY_READ)
     data = inode.i_op.getxattr(task, inode, name)
     if value.length:
@@ -140,8 +154,7 @@ def do_listxattr(task: Task, inode: Inode, out: IoBuffer) -> int:
 
 
 def do_removexattr(task: Task, path: Path, name: bytes) -> int:
-    """Remove an attribute. Errors: ERANGE, EROFS, EPERM, ENODATA, EOPNOTSUPP."""
-    _check_name(name)
+    """Remove an attribute. Errors: EROFS, EPERM, ENODATA, EOPNOTSUPP."""
     mnt_want_write(path.mnt)
     inode = path.inode
     xattr_permission(task, inode, name, MAY_WRITE)
@@ -162,36 +175,42 @@ def setxattr(task: Task, pathname: PathArg, name: PathArg, value: UserIn, flags:
 
     Errors: EINVAL, ERANGE, E2BIG, EEXIST, ENODATA, ENOSPC, EOPNOTSUPP, EPERM, EROFS.
     """
-    return do_setxattr(task, _at(task, pathname), name, value, flags)
+    data = setxattr_copy(name, value, flags)
+    return do_setxattr(task, _at(task, pathname), name, data, flags)
 
 
 @syscall
 def lsetxattr(task: Task, pathname: PathArg, name: PathArg, value: UserIn, flags: Flags) -> int:
     """Set an extended attribute, of a link itself. lsetxattr(2). Errors: see setxattr."""
-    return do_setxattr(task, _at(task, pathname, False), name, value, flags)
+    data = setxattr_copy(name, value, flags)
+    return do_setxattr(task, _at(task, pathname, False), name, data, flags)
 
 
 @syscall
 def fsetxattr(task: Task, file: FileArg, name: PathArg, value: UserIn, flags: Flags) -> int:
     """Set an extended attribute of an open file. fsetxattr(2). Errors: see setxattr."""
-    return do_setxattr(task, file.f_path, name, value, flags)
+    data = setxattr_copy(name, value, flags)
+    return do_setxattr(task, file.f_path, name, data, flags)
 
 
 @syscall
 def getxattr(task: Task, pathname: PathArg, name: PathArg, value: UserOut) -> int:
     """Get an extended attribute. getxattr(2). Errors: ENODATA, ERANGE, EOPNOTSUPP, EACCES."""
+    _check_name(name)
     return do_getxattr(task, _at(task, pathname).inode, name, value)
 
 
 @syscall
 def lgetxattr(task: Task, pathname: PathArg, name: PathArg, value: UserOut) -> int:
     """Get an extended attribute, of a link itself. lgetxattr(2). Errors: see getxattr."""
+    _check_name(name)
     return do_getxattr(task, _at(task, pathname, False).inode, name, value)
 
 
 @syscall
 def fgetxattr(task: Task, file: FileArg, name: PathArg, value: UserOut) -> int:
     """Get an extended attribute of an open file. fgetxattr(2). Errors: see getxattr."""
+    _check_name(name)
     return do_getxattr(task, file.f_inode, name, value)
 
 
@@ -216,18 +235,21 @@ def flistxattr(task: Task, file: FileArg, names: UserOut) -> int:
 @syscall
 def removexattr(task: Task, pathname: PathArg, name: PathArg) -> int:
     """Remove an extended attribute. removexattr(2). Errors: ENODATA, EOPNOTSUPP, EPERM."""
+    _check_name(name)
     return do_removexattr(task, _at(task, pathname), name)
 
 
 @syscall
 def lremovexattr(task: Task, pathname: PathArg, name: PathArg) -> int:
     """Remove an extended attribute, of a link itself. lremovexattr(2). Errors: see above."""
+    _check_name(name)
     return do_removexattr(task, _at(task, pathname, False), name)
 
 
 @syscall
 def fremovexattr(task: Task, file: FileArg, name: PathArg) -> int:
     """Remove an extended attribute of an open file. fremovexattr(2). Errors: see above."""
+    _check_name(name)
     return do_removexattr(task, file.f_path, name)
 
 
@@ -262,7 +284,8 @@ def setxattrat(
     """Set an extended attribute, relative to a directory. setxattrat(2). Errors: see setxattr."""
     value, flags = _xattr_args(task, uargs, usize)
     path, _ = _where(task, dfd, pathname, at_flags)
-    return do_setxattr(task, path, name, value, flags)
+    data = setxattr_copy(name, value, flags)
+    return do_setxattr(task, path, name, data, flags)
 
 
 @syscall
@@ -279,6 +302,7 @@ def getxattrat(
     value, flags = _xattr_args(task, uargs, usize)
     if flags:
         raise EINVAL
+    _check_name(name)
     return do_getxattr(task, _where(task, dfd, pathname, at_flags)[1], name, value)
 
 
@@ -295,4 +319,5 @@ def removexattrat(
     task: Task, dfd: DirFd, pathname: PathOrNull, at_flags: UInt, name: PathArg
 ) -> int:
     """Remove an extended attribute, relative to a directory. removexattrat(2)."""
+    _check_name(name)
     return do_removexattr(task, _where(task, dfd, pathname, at_flags)[0], name)

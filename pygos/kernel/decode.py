@@ -32,6 +32,10 @@ _SCALARS = {
     "i64": "({r} ^ 0x8000000000000000) - 0x8000000000000000",
     "u64": "{r}",
 }
+#: What is decoded without looking at anything but registers.
+_INFALLIBLE = frozenset((*_SCALARS, "out", "outint"))
+#: What must be good memory even if nothing is moved.
+_BUFFERS = frozenset(("buf_in", "buf_out", "iov_in", "iov_out"))
 _PATH_MAX = 4096
 
 
@@ -81,16 +85,51 @@ def _struct_of(mark: Arg, base: Any) -> Any:
 
 def decoder_source(name: str, params: list[Parameter], arg_regs: tuple[int, ...]) -> str:
     """The text of the decoder; `arg_regs` are the register indices of the arguments."""
-    lines = [f"def {name}(task, regs):"]
-    call = ["task"]
+    scalars: list[str] = []
+    fetched: list[str] = []
+    for param, regs in _with_registers(params, arg_regs):
+        (scalars if param.arg.kind in _INFALLIBLE else fetched).extend(_decode_lines(param, regs))
+    lines = [f"def {name}(task, regs):", *scalars]
+    if fetched:
+        lines.append("    try:")
+        lines += ["    " + line for line in fetched]
+        lines += ["    except Errno:", "        return _later(task, regs)"]
+    lines.append(f"    return _handler({', '.join(['task', *(p.name for p in params)])})")
+    return "\n".join(lines) + "\n"
+
+
+def deferring_source(name: str, params: list[Parameter], arg_regs: tuple[int, ...]) -> str:
+    """The text of the decoder for arguments that can't all be fetched."""
+    lines = [f"def {name}(task, regs):", "    _first = None", "    _must = False"]
+    for param, regs in _with_registers(params, arg_regs):
+        if param.arg.kind in _INFALLIBLE:
+            lines += _decode_lines(param, regs)
+            continue
+        lines.append("    try:")
+        lines += ["    " + line for line in _decode_lines(param, regs)]
+        lines += [
+            "    except Errno as _error:",
+            f"        {param.name} = _defer(_error)",
+            "        _first = _first or _error",
+        ]
+        if param.arg.kind in _BUFFERS:
+            lines.append("        _must = True")
+    names = ", ".join(["task", *(p.name for p in params)])
+    lines.append(f"    return _call(task, _handler, ({names}), _first, _must)")
+    return "\n".join(lines) + "\n"
+
+
+def _with_registers(
+    params: list[Parameter], arg_regs: tuple[int, ...]
+) -> list[tuple[Parameter, list[str]]]:
+    """Each parameter with the expressions of its registers."""
+    found = []
     at = 0
     for param in params:
         regs = [f"regs[{index}]" for index in arg_regs[at : at + param.arg.regs]]
         at += param.arg.regs
-        lines += _decode_lines(param, regs)
-        call.append(param.name)
-    lines.append(f"    return _handler({', '.join(call)})")
-    return "\n".join(lines) + "\n"
+        found.append((param, regs))
+    return found
 
 
 def _decode_lines(param: Parameter, regs: list[str]) -> list[str]:
@@ -132,25 +171,67 @@ def _decode_struct(param: Parameter, name: str, reg: str) -> list[str]:
     raise TypeError(f"unknown argument kind {kind}")
 
 
-def make_decoder(handler: Callable[..., Any], arg_regs: tuple[int, ...]) -> Decoder:
-    """Compile the decoder of one handler."""
-    params = parameters(handler)
-    name = handler.__name__
-    source = decoder_source(name, params, arg_regs)
+def _scope(handler: Callable[..., Any], params: list[Parameter]) -> dict[str, Any]:
+    """The names that generated decoders use."""
     scope: dict[str, Any] = {
         "_handler": handler,
         "EBADF": errno.EBADF,
+        "Errno": errno.Errno,
         "UserBuffer": UserBuffer,
         "import_iovec": import_iovec,
         "Out": Out,
         "OutInt": OutInt,
     }
     scope.update({f"{p.name}_T": p.type for p in params if p.type is not None})
+    return scope
+
+
+def make_decoder(handler: Callable[..., Any], arg_regs: tuple[int, ...]) -> Decoder:
+    """Compile the decoder of one handler."""
+    params = parameters(handler)
+    name = handler.__name__
+    source = decoder_source(name, params, arg_regs)
+    scope = _scope(handler, params)
+    scope["_later"] = LaterDecoder(handler, params, arg_regs)
     exec(compile(source, f"<syscall {name}>", "exec"), scope)
     decoder: Decoder = scope[name]
     decoder.__source__ = source  # type: ignore[attr-defined]
     decoder.handler = handler  # type: ignore[attr-defined]
     return decoder
+
+
+class LaterDecoder:
+    """Compiles the deferring decoder of a handler when it is first needed.
+
+    Linux checks flags and numbers before it fetches some arguments, and after others. So
+    what can't be fetched is an error only when the handler comes to use it.
+    """
+
+    __slots__ = ("arg_regs", "decoder", "handler", "params")
+
+    def __init__(
+        self,
+        handler: Callable[..., Any],
+        params: list[Parameter],
+        arg_regs: tuple[int, ...],
+    ) -> None:
+        self.handler = handler
+        self.params = params
+        self.arg_regs = arg_regs
+        self.decoder: Decoder | None = None
+
+    def __call__(self, task: Task, regs: memoryview) -> int | None:
+        if self.decoder is None:
+            from pygos.kernel.deferred import Deferred, call
+
+            name = self.handler.__name__
+            scope = _scope(self.handler, self.params)
+            scope.update(_defer=Deferred, _call=call)
+            source = deferring_source(name, self.params, self.arg_regs)
+            exec(compile(source, f"<syscall {name}, deferring>", "exec"), scope)
+            self.decoder = scope[name]
+            assert self.decoder is not None
+        return self.decoder(task, regs)
 
 
 class LazyDecoder:

@@ -201,19 +201,21 @@ def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signo, uinfo: In[Siginfo]) -> int
 
     Errors: EAGAIN when RLIMIT_SIGPENDING is reached; EINVAL, EPERM, ESRCH.
     """
+    info = raw_info(sig, uinfo)
     _check_forgery(task, pid, uinfo)
     target = find_task_by_vpid(task, pid)
     if target is None:
         raise ESRCH
-    group_send_sig_info(task, target, raw_info(sig, uinfo))
+    group_send_sig_info(task, target, info)
     return 0
 
 
 @syscall
 def rt_tgsigqueueinfo(task: Task, tgid: Pid, pid: Pid, sig: Signo, uinfo: In[Siginfo]) -> int:
     """Queue a signal with a siginfo to one thread. rt_sigqueueinfo(2)."""
+    info = raw_info(sig, uinfo)
     if pid <= 0 or tgid <= 0:
         raise EINVAL
     _check_forgery(task, pid, uinfo)
-    _send_to_thread(task, tgid, pid, raw_info(sig, uinfo))
+    _send_to_thread(task, tgid, pid, info)
     return 0

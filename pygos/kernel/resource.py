@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EINVAL, EPERM, ESRCH
 from pygos.include.linux.pid_namespace import find_task_by_vpid
-from pygos.include.linux.syscalls import In, InOrNull, Int, Out, Pid, UInt, UserAddr, syscall
+from pygos.include.linux.syscalls import (
+    In,
+    InOrNull,
+    Int,
+    Out,
+    Pid,
+    UInt,
+    UserAddr,
+    fetch_first,
+    syscall,
+)
 from pygos.include.uapi import resource as uapi
 from pygos.include.uapi.capability import CAP_SYS_RESOURCE
 from pygos.include.uapi.resource import RLIM_INFINITY, Rlimit, Rusage
@@ -72,6 +82,7 @@ def getrlimit(task: Task, resource: UInt, rlim: Out[Rlimit]) -> int:
 @syscall
 def setrlimit(task: Task, resource: UInt, rlim: In[Rlimit]) -> int:
     """Set a limit. setrlimit(2). Errors: EINVAL, EPERM, EFAULT."""
+    fetch_first(rlim)
     _set_limit(task, task.group, _checked(resource), rlim)
     return 0
 
@@ -81,13 +92,13 @@ def prlimit64(
     task: Task, pid: Pid, resource: UInt, new_rlim: InOrNull[Rlimit], old_rlim: Out[Rlimit]
 ) -> int:
     """Read and set a limit of any process. prlimit(2). Errors: EINVAL, EPERM, ESRCH."""
-    _checked(resource)
+    fetch_first(new_rlim)
     target = task if pid == 0 else find_task_by_vpid(task, pid)
     if target is None:
         raise ESRCH
     if target is not task:
         _check_prlimit(task, target)
-    old = target.group.rlim[resource]
+    old = target.group.rlim[_checked(resource)]
     if new_rlim is not None:
         _set_limit(task, target.group, resource, new_rlim)
     if old_rlim:

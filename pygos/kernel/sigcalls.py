@@ -64,14 +64,16 @@ def rt_sigaction(
     """
     if sigsetsize != _SIGSET_SIZE:
         raise EINVAL
-    if not 1 <= sig <= 64 or (act is not None and KERNEL_ONLY >> (sig - 1) & 1):
-        raise EINVAL
-    actions = task.sighand.action
-    old = actions[sig]
+    new: SigAction | None = None
     if act is not None:
         new = SigAction(
             act.sa_handler, act.sa_flags & _SA_FLAGS, act.sa_restorer, act.sa_mask & ~KERNEL_ONLY
         )
+    if not 1 <= sig <= 64 or (new is not None and KERNEL_ONLY >> (sig - 1) & 1):
+        raise EINVAL
+    actions = task.sighand.action
+    old = actions[sig]
+    if new is not None:
         actions[sig] = new
         if sig_handler_ignored(new.handler, sig):
             # POSIX: what becomes ignored is no longer pending, even if it is blocked.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.include.dataclass import dataclass
-from pygos.include.errno import EAGAIN, ECHILD, EINVAL, ESRCH
+from pygos.include.errno import EAGAIN, ECHILD, EINVAL, ESRCH, Errno
 from pygos.include.linux.sched import SigInfo, SignalStruct, TaskState
 from pygos.include.linux.syscalls import Int, OutInt, Pid, UInt, UserAddr, syscall
 from pygos.include.linux.wait import wait_on
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
 WNOTHREAD, WALL, WCLONE = uapi.__WNOTHREAD, uapi.__WALL, uapi.__WCLONE
-_WAIT4_OPTIONS = (
-    uapi.WNOHANG | uapi.WUNTRACED | uapi.WCONTINUED | WNOTHREAD | WCLONE | WALL
-)
+_WAIT4_OPTIONS = uapi.WNOHANG | uapi.WUNTRACED | uapi.WCONTINUED | WNOTHREAD | WCLONE | WALL
 _WAITID_OPTIONS = _WAIT4_OPTIONS | uapi.WNOWAIT | uapi.WEXITED
 CLD_STOPPED, CLD_CONTINUED = 5, 6
 _ANY, _PID, _PGID = 0, 1, 2
@@ -96,20 +94,32 @@ def waitid(
     Errors: EINVAL for unknown options, no event asked for, or a bad id; ECHILD; of a pidfd
     EBADF, and EAGAIN if it is non-blocking and there is no event.
     """
+    try:
+        event = _kernel_waitid(task, which, number, options)
+    except Errno:
+        # Linux writes an empty siginfo even then; if it can't, that is the error.
+        if info:
+            assert task.mm is not None
+            task.mm.write(info, _waitid_info(None))
+        raise
+    assert task.mm is not None
+    if event is not None and rusage:
+        task.mm.write(rusage, child_rusage(event.child).to_bytes())
+    if info:
+        task.mm.write(info, _waitid_info(event))
+    return 0
+
+
+def _kernel_waitid(task: Task, which: int, number: int, options: int) -> Event | None:
     if options & ~_WAITID_OPTIONS:
         raise EINVAL
     if not options & (uapi.WEXITED | uapi.WSTOPPED | uapi.WCONTINUED):
         raise EINVAL
     opts = _waitid_opts(task, which, number, options)
     event = do_wait(task, opts)
-    assert task.mm is not None
     if event is None and not options & uapi.WNOHANG:
         raise EAGAIN
-    if event is not None and rusage:
-        task.mm.write(rusage, child_rusage(event.child).to_bytes())
-    if info:
-        task.mm.write(info, _waitid_info(event))
-    return 0
+    return event
 
 
 def _waitid_info(event: Event | None) -> bytes:

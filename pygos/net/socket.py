@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.file_table import alloc_fd, fd_install, fput, put_unused_fd
 from pygos.include.errno import EAFNOSUPPORT, EINVAL, ENOTSOCK
-from pygos.include.linux.syscalls import FileArg, Flags, Int, Size, UserAddr, syscall
+from pygos.include.linux.syscalls import FileArg, Flags, Int, Size, UserAddr, fetch_first, syscall
 from pygos.include.uapi.fcntl import O_NONBLOCK
 from pygos.include.uapi.socket import (
     MSG_CMSG_CLOEXEC,
@@ -139,6 +139,7 @@ def accept4(task: Task, file: FileArg, addr: UserAddr, addrlen: UserAddr, flags:
     Errors: EBADF, EINVAL (flags, not listening), EMFILE, ENOTSOCK, EAGAIN, ECONNABORTED,
     EINTR, EOPNOTSUPP.
     """
+    fetch_first(file)
     if flags & ~_TYPE_FLAGS:
         raise EINVAL
     fd = alloc_fd(task, 0, bool(flags & SOCK_CLOEXEC))

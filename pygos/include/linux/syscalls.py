@@ -138,6 +138,16 @@ class OutInt:
         self.mem.write(self.addr, (value & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little"))
 
 
+def fetch_first(*arguments: object) -> None:
+    """Linux fetches these before it checks anything else: their errors come first.
+
+    Arguments that can't be fetched are otherwise errors when they are used (kernel/deferred.py).
+    """
+    for argument in arguments:
+        if argument is not None:
+            bool(argument)
+
+
 @dataclass(frozen=True, slots=True)
 class SyscallInfo:
     """What the decorator was told. `partial` says in a sentence what is missing."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pygos.include.errno import EAGAIN, EBUSY, EINVAL, EOPNOTSUPP
 from pygos.include.linux.pid_namespace import find_task_by_vpid
 from pygos.include.linux.sched import SigInfo
-from pygos.include.linux.syscalls import InOrNull, Int, Out, OutInt, syscall
+from pygos.include.linux.syscalls import InOrNull, Int, Out, OutInt, fetch_first, syscall
 from pygos.include.linux.wait import WaitQueue
 from pygos.include.uapi.signal import (
     SI_TIMER,
@@ -240,6 +240,7 @@ def timer_create(
 
     Errors: EAGAIN when RLIMIT_SIGPENDING is reached; EINVAL; EOPNOTSUPP; EFAULT.
     """
+    fetch_first(event)
     group = task.group
     timers = cpu_timers(group)
     if group.timer_create_restore_ids:

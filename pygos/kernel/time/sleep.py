@@ -95,6 +95,8 @@ def clock_nanosleep(
     """
     if which_clock in _NO_SLEEP:
         raise EOPNOTSUPP
+    if which_clock > CLOCK_TAI:
+        raise EINVAL
     ns = timespec_ns(rqtp)
     absolute = bool(flags & TIMER_ABSTIME)
     state = task.restart

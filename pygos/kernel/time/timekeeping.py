@@ -74,6 +74,8 @@ def adjtimex(task: Task, buf: UserAddr) -> int:
 @syscall(partial="as adjtimex")
 def clock_adjtime(task: Task, which: Int, buf: UserAddr) -> int:
     """adjtimex(2) of one clock. Errors: EOPNOTSUPP for clocks that can't be tuned."""
+    assert task.mm is not None
+    task.mm.read(buf, Timex.SIZE)
     if not 0 <= which < 16:
         raise EINVAL
     if which != CLOCK_REALTIME:
