@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pygos.arch.x86.entry.syscall_64 import NUMBERS, UNIMPLEMENTED
 from pygos.arch.x86.regs import SYSCALL_ARGS
+from pygos.include.errno import EINVAL
 from pygos.include.linux.fs import FMODE_PATH
 from pygos.include.linux.sched import Task
 from pygos.include.linux.syscalls import (
@@ -42,8 +43,10 @@ from pygos.include.linux.syscalls import (
     UserAddr,
     UserIn,
     UserOut,
+    fetch_first,
     syscall,
 )
+from pygos.include.linux.wait import wait_on
 from pygos.include.uapi.time import Timespec
 from pygos.init.calls import all_handlers, build_table, handler_modules
 from pygos.kernel.decode import LazyDecoder, NoSyscall, make_decoder, parameters
@@ -104,7 +107,10 @@ def guest() -> Guest:
 def call(guest: Guest, handler: Any, *args: int) -> Any:
     """Decode a call's registers; what the handler was given."""
     decoder = make_decoder(handler, SYSCALL_ARGS)
-    return decoder(guest.task, guest.set_call(0, *args))
+    given = decoder(guest.task, guest.set_call(0, *args))
+    if isinstance(given, tuple):
+        fetch_first(*given)
+    return given
 
 
 # -- numbers
@@ -224,6 +230,41 @@ def test_structs_in(guest: Guest) -> None:
     assert error_of(lambda: call(guest, structs, end, 0, 0, 0)) == 14, "half of it is there"
 
 
+@syscall
+def flags_first(task: Task, path: PathArg, flags: Int) -> int:
+    if flags:
+        raise EINVAL
+    return len(path)
+
+
+@syscall
+def joins(task: Task, path: PathArg) -> int:
+    return len(b"".join([path]))
+
+
+@syscall
+def sleeps(task: Task, path: PathArg) -> int:
+    wait_on(task, task.group.wait_chldexit)
+
+
+@syscall
+def succeeds(task: Task, buf: UserOut) -> int:
+    return 0
+
+
+def test_what_is_checked_first_fails_first(guest: Guest) -> None:
+    assert error_of(lambda: call(guest, flags_first, 8, 1)) == 22
+    assert error_of(lambda: call(guest, flags_first, 8, 0)) == 14
+
+
+def test_uses_that_nobody_sees(guest: Guest) -> None:
+    assert error_of(lambda: call(guest, joins, 8)) == 14
+    assert error_of(lambda: call(guest, sleeps, 8)) == 14
+    assert not guest.task.waiting
+    assert not guest.task.group.wait_chldexit.waiters
+    assert error_of(lambda: call(guest, succeeds, M64, 5)) == 14
+
+
 def test_structs_out(guest: Guest) -> None:
     ts, number = guest.put(bytes(16)), guest.put(b"\xff" * 8)
     _, _, out, integer = call(guest, structs, ts, 0, ts, number)
@@ -251,11 +292,14 @@ def test_the_source_is_kept() -> None:
     decoder: Any = make_decoder(buffers, SYSCALL_ARGS)
     assert decoder.__source__ == (
         "def buffers(task, regs):\n"
-        "    fd = task.files.fd.get(regs[14] & 0xFFFFFFFF)\n"
-        f"    if fd is None or fd.f_mode & {FMODE_PATH}: raise EBADF\n"
-        "    buf = UserBuffer(task.mm, regs[13], regs[12], False)\n"
-        "    out = UserBuffer(task.mm, regs[7], regs[9], True)\n"
         "    size = regs[8]\n"
+        "    try:\n"
+        "        fd = task.files.fd.get(regs[14] & 0xFFFFFFFF)\n"
+        f"        if fd is None or fd.f_mode & {FMODE_PATH}: raise EBADF\n"
+        "        buf = UserBuffer(task.mm, regs[13], regs[12], False)\n"
+        "        out = UserBuffer(task.mm, regs[7], regs[9], True)\n"
+        "    except Errno:\n"
+        "        return _later(task, regs)\n"
         "    return _handler(task, fd, buf, out, size)\n"
     )
     assert decoder.handler is buffers

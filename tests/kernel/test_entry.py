@@ -117,7 +117,7 @@ def test_an_error_becomes_its_negative_number(guest: EntryGuest) -> None:
 def test_errors_of_the_decoder_count_too(guest: EntryGuest) -> None:
     @syscall
     def reads(task: Task, buf: UserOut) -> int:
-        raise AssertionError("not reached")
+        return buf.length
 
     assert guest.make(reads, M64 - 10, 100)
     assert guest.rax == -14

@@ -27,6 +27,7 @@ from pygos.arch.x86.regs import (
     SS,
     SYSCALL_ARGS,
 )
+from pygos.include.errno import EBADF
 from pygos.include.linux.cred import CAP_FULL, Cred
 from pygos.include.linux.fs import FilesStruct
 from pygos.include.linux.mm_types import VM_READ, VM_WRITE, Vma
@@ -131,6 +132,9 @@ class Hooks:
 
     def coredump(self, task: Task, info: Any) -> bool:
         return False
+
+    def pidfd_target(self, task: Task, fd: int) -> Any:
+        raise EBADF
 
 
 class FakeFs:
