@@ -2,11 +2,13 @@
 /*
  * Costs of single operations. `micro [-t MS] [-b BUSYBOX] [NAME...]` prints a line "NAME NS" for
  * each: nanoseconds per operation, the median of several batches that together take about MS.
- * The same binary runs natively and under pygos.
+ * The same binary runs natively and under pygos. With -n COUNT each is done that often, untimed:
+ * to be measured from outside.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -205,10 +207,133 @@ static void signals(long n)
 		kill(self, SIGUSR1);
 }
 
+static volatile long got;
+
+static void on_count(int sig) { got += sig == SIGUSR2; }
+
+/* Signals between processes, each answered by one back. */
+static void signal_pair(long n)
+{
+	sigset_t usr2, old;
+
+	signal(SIGUSR2, on_count);
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &usr2, &old);
+	got = 0;
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (pid == 0) {
+		for (long i = 1; i <= n; i++) {
+			while (got < i)
+				sigsuspend(&old);
+			kill(parent, SIGUSR2);
+		}
+		_exit(0);
+	}
+	for (long i = 1; i <= n; i++) {
+		kill(pid, SIGUSR2);
+		while (got < i)
+			sigsuspend(&old);
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	waitpid(pid, NULL, 0);
+}
+
+static int turn __attribute__((aligned(64)));
+static long turns;
+
+static void take_turns(int mine)
+{
+	for (long i = 0; i < turns; i++) {
+		while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != mine)
+			syscall(SYS_futex, &turn, 128 /* WAIT | PRIVATE */, !mine, NULL, NULL, 0);
+		__atomic_store_n(&turn, !mine, __ATOMIC_RELEASE);
+		syscall(SYS_futex, &turn, 129 /* WAKE | PRIVATE */, 1, NULL, NULL, 0);
+	}
+}
+
+static void *second(void *arg)
+{
+	take_turns(1);
+	return arg;
+}
+
+/* Two threads that wake each other through a futex. */
+static void futex_turns(long n)
+{
+	pthread_t t;
+
+	turn = 0;
+	turns = n;
+	if (pthread_create(&t, NULL, second, NULL))
+		die("pthread_create");
+	take_turns(0);
+	pthread_join(t, NULL);
+}
+
+static void futex_wake(long n)
+{
+	static int word;
+
+	while (n--)
+		syscall(SYS_futex, &word, 129, 1, NULL, NULL, 0);
+}
+
+static void yield_call(long n)
+{
+	while (n--)
+		sched_yield();
+}
+
+/* Fork of a process that has written 100 MiB. They stay: run this last. */
+static void fork_big(long n)
+{
+	static char *big;
+	long size = 100L << 20;
+
+	if (!big) {
+		big = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (big == MAP_FAILED)
+			die("mmap");
+		madvise(big, size, MADV_NOHUGEPAGE);
+		memset(big, 1, size);
+	}
+	fork_exit(n);
+}
+
+static void exec_again(long left)
+{
+	char count[32];
+
+	if (!left)
+		exit(0);
+	snprintf(count, sizeof(count), "%ld", left - 1);
+	execl("/proc/self/exe", "micro", "-x", count, NULL);
+	exit(127);
+}
+
+/* This program executes itself, over and over, in one process. */
+static void exec_only(long n)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		die("fork");
+	if (pid == 0)
+		exec_again(n);
+	waitpid(pid, &status, 0);
+	if (status)
+		die("exec");
+}
+
 /* A mix of integer work and memory accesses that makes no system call. */
 static void cpu(long n)
 {
-	static uint32_t table[16384];
+	static __thread uint32_t table[16384];
 	uint64_t x = 88172645463325252u;
 
 	while (n--) {
@@ -222,6 +347,23 @@ static void cpu(long n)
 	buffer[0] = table[x & 16383];
 }
 
+static void *cpu_thread(void *n)
+{
+	cpu((long)n);
+	return NULL;
+}
+
+/* The same in two threads at once. */
+static void cpu_twice(long n)
+{
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, cpu_thread, (void *)n))
+		die("pthread_create");
+	cpu(n);
+	pthread_join(t, NULL);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(long n);
@@ -231,7 +373,9 @@ static const struct {
 	{ "openclose", open_close }, { "stat", stat_file },	{ "pingpong", ping_pong },
 	{ "signal", signals },	     { "fault", touch },	{ "mmap", map_unmap },
 	{ "thread", thread },	     { "forkexit", fork_exit }, { "forkexec", fork_exec },
-	{ "cpu", cpu },
+	{ "cpu", cpu },		     { "cpu2", cpu_twice },	{ "signalpair", signal_pair },
+	{ "futex", futex_turns },    { "futexwake", futex_wake }, { "yield", yield_call },
+	{ "exec", exec_only },	     { "forkbig", fork_big },
 };
 
 static int ascending(const void *a, const void *b)
@@ -280,13 +424,18 @@ static void prepare(void)
 int main(int argc, char **argv)
 {
 	double budget = 300e6;
+	long count = 0;
 	int option;
 
-	while ((option = getopt(argc, argv, "t:b:")) != -1) {
+	while ((option = getopt(argc, argv, "t:b:x:n:")) != -1) {
 		if (option == 't')
 			budget = atof(optarg) * 1e6;
 		else if (option == 'b')
 			busybox = optarg;
+		else if (option == 'n')
+			count = atol(optarg);
+		else if (option == 'x')
+			exec_again(atol(optarg));
 		else
 			return 2;
 	}
@@ -296,7 +445,9 @@ int main(int argc, char **argv)
 
 		for (int j = optind; j < argc; j++)
 			wanted |= !strcmp(argv[j], tests[i].name);
-		if (wanted)
+		if (wanted && count)
+			tests[i].run(count);
+		else if (wanted)
 			measure(tests[i].name, tests[i].run, budget);
 	}
 	unlink("micro.data");

@@ -46,13 +46,20 @@ MICRO: tuple[tuple[str, str, str, float | None], ...] = (
     ("openclose", "open and close", "us", None),
     ("stat", "stat", "us", None),
     ("pingpong", "pipe ping-pong, round trip", "us", None),
+    ("futex", "futex ping-pong of two threads, round trip", "us", None),
+    ("futexwake", "futex wake, nobody waits", "us", None),
+    ("yield", "sched_yield, nobody waits", "us", None),
     ("signal", "signal to itself", "us", None),
+    ("signalpair", "signals between two processes, round trip", "us", None),
     ("fault", "page fault, per page", "us", 12),
     ("mmap", "mmap and munmap", "us", None),
     ("thread", "thread create and join", "us", None),
     ("forkexit", "fork, exit, wait", "ms", None),
     ("forkexec", "fork, exec of static busybox, wait", "ms", 6),
+    ("exec", "exec of a static program", "ms", None),
+    ("forkbig", "fork of 100 MiB, exit, wait", "ms", None),
     ("cpu", "CPU-bound work", "us", None),
+    ("cpu2", "the same in two threads at once", "us", None),
 )
 UNIT_NS = {"us": 1e3, "ms": 1e6, "s": 1e9}
 #: Most that the ratio to native may be, by name.

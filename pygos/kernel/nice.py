@@ -71,8 +71,7 @@ def _set_one(task: Task, target: Task, nice: int) -> type[Errno] | None:
         return EPERM
     if nice < target.nice and not can_nice(task, target, nice):
         return EACCES
-    target.nice = nice
-    target.machine.sched.set_weight(target)
+    target.machine.sched.set_nice(target, nice)
     return None
 
 

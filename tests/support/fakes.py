@@ -187,13 +187,16 @@ class FakeSched:
     def wake_up(self, task: Task) -> None:
         self.woken.append(task)
 
-    add = kick = forget = yield_to_others = set_weight = wake_up
+    add = kick = forget = yield_to_others = wake_up
 
     def set_prio(self, task: Task, prio: int) -> None:
         task.prio = prio
 
     def set_affinity(self, task: Task, mask: int) -> None:
         task.cpus_allowed = mask
+
+    def set_nice(self, task: Task, nice: int) -> None:
+        task.nice = nice
 
     def run(self) -> int:
         return 0

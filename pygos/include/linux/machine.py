@@ -55,8 +55,8 @@ class Scheduler(Protocol):
     def set_affinity(self, task: Task, mask: int) -> None:
         """The CPUs that a task may use change."""
 
-    def set_weight(self, task: Task) -> None:
-        """The nice value of a task has changed."""
+    def set_nice(self, task: Task, nice: int) -> None:
+        """Give a task another nice value."""
 
     def entity(self, task: Task) -> Any:
         """The scheduling entity of a task, made at its first use."""

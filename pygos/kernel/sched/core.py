@@ -53,13 +53,16 @@ class Sched:
 
     __slots__ = (
         "classes", "cpu_stats", "current", "dl", "entered", "fair", "idle", "load", "machine",
-        "nr_switches", "realtime", "rt", "running", "slice_timer", "stop", "waiting",
+        "nr_switches", "realtime", "rt", "running", "slice_timer", "staged", "stop", "waiting",
     )  # fmt: skip
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         #: Tasks that wait for a CPU and may be picked.
         self.waiting = 0
+        #: Fair tasks that will have an idle CPU, or that of who woke them, at once; and were
+        #: they woken? They are not in their class yet.
+        self.staged: list[tuple[Task, bool]] = []
         self.stop = StopClass(self)
         self.dl = DeadlineClass(self)
         self.rt = RtClass(self)
@@ -99,14 +102,54 @@ class Sched:
 
     def _enqueue(self, task: Task, woken: bool) -> None:
         task.on_rq = True
-        if task.sched_class is None:
+        klass = task.sched_class
+        if klass is None:
             self.entity(task)
-            task.sched_class = self._class_of(task)
-        entity: SchedEntity = task.se
-        entity.queued_at = self.machine.clock.monotonic()
-        task.sched_class.enqueue(task, woken)
-        if not self.idle & (task.cpus_allowed or -1):
+            klass = task.sched_class = self._class_of(task)
+        allowed = task.cpus_allowed or -1
+        idle = self.idle & allowed
+        if klass is self.fair and task.sched_group is None and (idle or self._follows(task)):
+            self.staged.append((task, woken))
+            self.waiting += 1
+            return
+        if self.staged:
+            self._flush()
+        task.se.queued_at = self.machine.clock.monotonic()
+        klass.enqueue(task, woken)
+        if not idle:
             self.check_preempt(task)
+
+    def _follows(self, task: Task) -> bool:
+        """No CPU is idle: may a task wait for the one who woke it to sleep or use up its slice?
+
+        Who wakes somebody often waits for the answer, so that nothing needs to be decided.
+        """
+        current = self.current
+        if current is None or current.sched_class is not self.fair or not current.on_cpu:
+            return False
+        if not (task.cpus_allowed or -1) >> current.cpu_nr & 1 or current.sched_group is not None:
+            return False
+        if current.policy != task.policy:
+            return False
+        current.slice_end = min(current.slice_end, current.se.queued_at + BASE_SLICE)
+        return True
+
+    def _flush(self, preempt: bool = True) -> None:
+        """Somebody else wants a CPU, too: staged tasks go to their class."""
+        staged, self.staged = self.staged, []
+        now = self.machine.clock.monotonic()
+        for task, woken in staged:
+            self.waiting -= 1
+            task.se.queued_at = now
+            self.fair.enqueue(task, woken)
+            if preempt and not self.idle & (task.cpus_allowed or -1):
+                self.check_preempt(task)
+
+    def _dequeue(self, task: Task) -> None:
+        """A waiting task leaves its class."""
+        if self.staged:
+            self._flush()
+        task.sched_class.dequeue(task)
 
     def entity(self, task: Task) -> SchedEntity:
         """The entity of a task, made at its first use."""
@@ -237,7 +280,7 @@ class Sched:
             self.charge(task, now)
             task.sched_class.stop_running(task)
         elif task.on_rq:
-            task.sched_class.dequeue(task)
+            self._dequeue(task)
         task.prio = prio
         task.sched_class = self._class_of(task)
         if task.on_rq:
@@ -271,7 +314,7 @@ class Sched:
             self.charge(task, self.machine.clock.monotonic())
             task.sched_class.stop_running(task)
         elif task.on_rq:
-            task.sched_class.dequeue(task)
+            self._dequeue(task)
         if task.dl is not None:
             self.dl.release(task)
         task.dl, task.prio = dl, prio
@@ -286,9 +329,18 @@ class Sched:
             if not self.idle & (task.cpus_allowed or -1):
                 self.check_preempt(task)
 
+    def set_nice(self, task: Task, nice: int) -> None:
+        """Give a task another nice value."""
+        if task.se is not None:
+            self.account(task)
+        task.nice = nice
+        self.set_weight(task)
+
     def set_weight(self, task: Task) -> None:
         """The nice value, or the policy within the fair class, of a task has changed."""
         if task.se is not None:
+            if self.staged:
+                self._flush()
             if task.on_cpu:
                 self.charge(task, self.machine.clock.monotonic())
             self.fair.set_weight(task)
@@ -297,7 +349,7 @@ class Sched:
         """The CPUs that a task may use change."""
         waits = task.on_rq
         if waits:
-            task.sched_class.dequeue(task)
+            self._dequeue(task)
         task.cpus_allowed = mask
         if waits:
             task.sched_class.enqueue(task, False)
@@ -319,7 +371,7 @@ class Sched:
             if running:
                 self.fair.stop_running(task)
             elif task.on_rq:
-                task.sched_class.dequeue(task)
+                self._dequeue(task)
             entity.cfs = self.fair.root if group is None else group.cfs
             entity.vruntime = entity.cfs.average() - entity.vlag
         task.sched_group = group
@@ -370,7 +422,7 @@ class Sched:
                 task.cpu.kick()
         elif task.on_rq and task.pending.mask & 0x100 and task.sched_class is not self.stop:
             # It is to die: that needs no CPU, so it doesn't wait for one.
-            task.sched_class.dequeue(task)
+            self._dequeue(task)
             task.sched_class = self.stop
             self.stop.enqueue(task, False)
 
@@ -379,14 +431,16 @@ class Sched:
         self.leave_queues(task)
         if task.on_rq:
             task.on_rq = False
-            task.sched_class.dequeue(task)
+            self._dequeue(task)
         if task.on_cpu:
             if task is self.current:
                 # The rest of the exit is nobody's.
                 now = self.machine.clock.monotonic()
                 account_cpu(task, max(0, self.entered - task.last_run), now - self.entered)
             self._off_cpu(task)
-            task.sched_class.stop_running(task)
+            self._stop_running(task)
+        if task.se is not None:
+            self.account(task)
         if task.dl is not None:
             self.dl.release(task)
 
@@ -414,7 +468,12 @@ class Sched:
         """Tell the class what a running task has used until `now`."""
         entity = task.se
         used = task.utime + task.stime + now - task.last_run
-        if used > entity.sum:
+        if not entity.present and task.sched_class is self.fair:
+            # It has run alone so far, which doesn't count.
+            entity.sum = used
+            entity.vlag = 0
+            self.fair.start_running(task)
+        elif used > entity.sum:
             delta = used - entity.sum
             entity.sum = used
             task.sched_class.charge(task, delta, now)
@@ -481,6 +540,8 @@ class Sched:
         task.need_resched = False
         if not task.on_cpu:
             return False
+        if self.staged:
+            self._flush(False)
         self.charge(task, now)
         over = now >= task.slice_end
         if over:
@@ -509,11 +570,19 @@ class Sched:
         return TICK
 
     def _off_cpu(self, task: Task) -> None:
+        """A running task leaves its CPU; if it waits again, put_prev() is next."""
         task.on_cpu = False
         self.idle |= 1 << task.cpu_nr
         del self.running[task]
-        self.account(task)
-        self.charge(task, task.last_run)
+        if task.sched_group is not None:
+            self.account(task)
+
+    def _stop_running(self, task: Task) -> None:
+        """A task that has left its CPU leaves its class, too; one that was alone isn't in it."""
+        klass = task.sched_class
+        if klass is not self.fair or task.se.present:
+            self.charge(task, task.last_run)
+            klass.stop_running(task)
 
     def _take_off(self, task: Task, now: int | None = None) -> None:
         """The task leaves its CPU. It may have been woken already while it was on it."""
@@ -524,12 +593,15 @@ class Sched:
         if task.state is _RUNNING and task.cpu is not None:
             task.on_rq = True
             task.se.queued_at = now if now is not None else self.machine.clock.monotonic()
+            self.charge(task, task.last_run)
             task.sched_class.put_prev(task, True)
         else:
-            task.sched_class.stop_running(task)
+            self._stop_running(task)
 
     def _next(self, now: int) -> Task | None:
         """Take the next task that may use an idle CPU from its queue."""
+        if self.staged:
+            self._flush()
         idle = self.idle
         for klass in self.classes:
             if klass.waiting:
@@ -541,22 +613,25 @@ class Sched:
     def _take_cpu(self, task: Task, now: int) -> None:
         """Let the task hold a CPU: the one it had, if that is possible."""
         free = self.idle & (task.cpus_allowed or -1) or self.idle
-        entity = task.se
         if not free >> task.cpu_nr & 1:
+            self.account(task)
             task.cpu_nr = (free & -free).bit_length() - 1
-            entity.nr_migrations += 1
+            task.se.nr_migrations += 1
         self.idle ^= 1 << task.cpu_nr
         self.running[task] = None
         task.on_rq = False
         task.on_cpu = True
         task.last_run = now
         task.slice_end = now + TICK
-        waited = now - entity.queued_at
-        entity.run_delay += waited
+        entity = task.se
         entity.run_count += 1
-        stat = self.cpu_stats[task.cpu_nr]
-        stat.runs += 1
-        stat.waited += waited
+        entity.queued_at = now
+
+    def _has_waited(self, task: Task, now: int) -> None:
+        """Statistics of a task that was picked and did not just find an idle CPU."""
+        waited = now - task.se.queued_at
+        task.se.run_delay += waited
+        self.cpu_stats[task.cpu_nr].waited += waited
 
     def _watch_slice(self, task: Task, now: int) -> None:
         """A task starts and its slice must be ended to the point."""
@@ -580,12 +655,19 @@ class Sched:
         """
         fair, clock = self.fair, self.machine.clock.monotonic
         while self.idle or self.stop.waiting:
-            task = self._next(now)
+            alone = self.staged and self.waiting == 1
+            if alone and (self.staged[0][0].cpus_allowed or -1) & self.idle:
+                task: Task | None = self.staged.pop()[0]
+                self.waiting = 0
+            else:
+                task = self._next(now)
             if task is None:
                 break
             if task.sched_class is self.stop:
                 self._end(task, now)
             else:
+                if not alone:
+                    self._has_waited(task, now)
                 self._take_cpu(task, now)
                 self.current = task
                 self.entered = now

@@ -22,13 +22,12 @@ SYSTEM: Final = 2
 class CpuStat:
     """One CPU's counters."""
 
-    __slots__ = ("runs", "times", "waited")
+    __slots__ = ("times", "waited")
 
     def __init__(self) -> None:
         #: ns by USER, NICE, SYSTEM.
         self.times = [0, 0, 0]
-        #: How often a task got it; how long those had waited, ns.
-        self.runs = 0
+        #: How long tasks have waited before they got it, ns.
         self.waited = 0
 
 
@@ -40,11 +39,11 @@ def in_flight(task: Task, now: int) -> int:
 def cpu_times(machine: Machine) -> list[tuple[int, int, int, int]]:
     """(user, nice, system, idle) of each CPU since boot, to this moment, ns."""
     sched: Sched = machine.sched  # type: ignore[assignment]
+    for task in machine.pids.tasks.values():
+        if task.se is not None:
+            sched.account(task)
     now, up = machine.clock.monotonic(), machine.clock.boottime()
     rows = [list(stat.times) for stat in sched.cpu_stats]
     for task in sched.running:
-        entity, row = task.se, rows[task.cpu_nr]
-        user = task.utime - entity.utime + in_flight(task, now)
-        row[NICE if task.nice > 0 else USER] += user
-        row[SYSTEM] += task.stime - entity.stime
+        rows[task.cpu_nr][NICE if task.nice > 0 else USER] += in_flight(task, now)
     return [(u, n, s, max(0, up - u - n - s)) for u, n, s in rows]

@@ -145,7 +145,7 @@ def _change(target: Task, policy: int, attr: SchedAttr) -> None:
         sched.join_deadline(target, entity)
         return
     if policy in _NICE:
-        target.nice = attr.sched_nice
+        sched.set_nice(target, attr.sched_nice)
         _set_slice(target, attr.sched_runtime)
     sched.set_prio(target, max(attr.sched_priority, lent_priority(target)))
     sched.set_weight(target)

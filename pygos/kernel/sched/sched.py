@@ -68,7 +68,8 @@ class SchedEntity:
         self.sum = 0
         self.utime = 0
         self.stime = 0
-        #: Since when it waits; how long it has waited in all, ns; how often it got a CPU.
+        #: Since when it waits or has its CPU; how long it has waited in all, ns; how often
+        #: it got a CPU.
         self.queued_at = 0
         self.run_delay = 0
         self.run_count = 0
