@@ -17,6 +17,7 @@ from pygos.include.dataclass import dataclass, field
 from pygos.include.errno import (
     E2BIG,
     EACCES,
+    EAGAIN,
     EINVAL,
     ELOOP,
     ENAMETOOLONG,
@@ -33,15 +34,18 @@ from pygos.include.linux.syscalls import DirFd, Flags, PathArg, UserAddr, fetch_
 from pygos.include.linux.wait import wait_killable
 from pygos.include.uapi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
 from pygos.include.uapi.prctl import PR_SYS_DISPATCH_OFF
+from pygos.kernel.cred import commit_creds
 from pygos.kernel.exec_cred import cred_for_exec
 from pygos.kernel.exit import vfork_complete, zap_other_threads
 from pygos.kernel.futex import mm_release
+from pygos.kernel.ucount import nproc_exceeded
 from pygos.kernel.syscall_user_dispatch import set_user_dispatch
 from pygos.mm.mm import Mm, mmput, new_mm
 from pygos.mm.uaccess import KernelBuffer
 
 if TYPE_CHECKING:
     from pygos.include.linux.cred import Cred
+    from pygos.include.linux.user_namespace import UserNamespace
     from pygos.include.linux.machine import Machine
 
 _MAX_ARG_STRLEN = 32 * PAGE_SIZE
@@ -120,6 +124,10 @@ def _execve(task: Task, dirfd: int, path: bytes, argv: int, envp: int, flags: in
     state = task.restart
     if isinstance(state, _ExecWait):
         return finish_exec(task, state.prm)
+    if task.nproc_exceeded:
+        if nproc_exceeded(task, task.cred):
+            raise EAGAIN
+        task.nproc_exceeded = False
     file = open_exec(task, dirfd, path, flags)
     try:
         arguments = _copy_strings_array(task, argv)
@@ -356,14 +364,26 @@ def _reset_signals(task: Task) -> None:
 def _set_identity(prm: BinPrm) -> None:
     task = prm.task
     task.comm = prm.execfn.rsplit(b"/", 1)[-1][:15]
-    task.cred = prm.cred
     task.keep_caps = False
     if prm.secure:
         task.pdeath_signal = 0
+    old, mm = task.cred, task.mm
+    assert mm is not None
+    mm.user_ns = old.user_ns
     readable = _may_read(task, prm.file.f_inode)
-    task.dumpable = 1 if readable and not prm.secure else 0
-    assert task.mm is not None
-    task.mm.dumpable = task.dumpable
+    if not readable:
+        mm.user_ns = _owning_ns(prm.file.f_inode, old.user_ns)
+    plain = readable and old.euid == old.uid and old.egid == old.gid
+    task.dumpable = 1 if plain else int(task.machine.sysctl.get("fs.suid_dumpable", 0))
+    mm.dumpable = task.dumpable
+    commit_creds(task, prm.cred)
+
+
+def _owning_ns(inode: Inode, ns: UserNamespace | None) -> UserNamespace | None:
+    """The innermost namespace that has power over a program which can't be read."""
+    while ns is not None and not ns.has_mapping(inode.i_uid, inode.i_gid):
+        ns = ns.parent
+    return ns
 
 
 def _may_read(task: Task, inode: Inode) -> bool:

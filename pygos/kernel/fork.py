@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
+from pygos.kernel.ucount import nproc_exceeded
 from pygos.arch.x86.regs import FS_BASE, ORIG_RAX, RAX, RIP, RSP
 from pygos.include.dataclass import dataclass
 from pygos.include.errno import (
@@ -289,11 +291,15 @@ def _check_nproc(task: Task, cred: Cred) -> None:
         raise EAGAIN  # its bandwidth was promised to one task
     if len(machine.pids.tasks) >= machine.sysctl.get("kernel.threads-max", 16384):
         raise EAGAIN
-    limit = task.group.rlim[_RLIMIT_NPROC][0]
-    if task.cred.uid == 0 or limit >= len(machine.pids.tasks):
+    task.nproc_exceeded = False
+    if cred.uid == 0 and cred.user_ns is None:
         return
-    mine = sum(1 for other in machine.pids.tasks.values() if other.cred.uid == task.cred.uid)
-    if mine >= limit:
+    limit = task.group.rlim[_RLIMIT_NPROC][0]
+    if (limit <= len(machine.pids.tasks) or cred.user_ns is not None) and nproc_exceeded(
+        task, cred, 1
+    ):
+        if cred.uid == 0 or task.cred.capable(CAP_SYS_RESOURCE) or task.cred.capable(CAP_SYS_ADMIN):
+            return
         raise EAGAIN
 
 

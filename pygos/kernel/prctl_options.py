@@ -121,7 +121,7 @@ def _capbset_read(task: Task, cap: int, *_: int) -> int:
 
 
 def _capbset_drop(task: Task, cap: int, *_: int) -> int:
-    if not task.cred.capable(CAP_SETPCAP):
+    if not task.cred.cap_effective >> CAP_SETPCAP & 1:
         raise EPERM
     if cap > CAP_LAST_CAP:
         raise EINVAL

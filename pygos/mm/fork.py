@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _COPIED: Final = (
     "arg_end", "arg_start", "auxv", "brk", "coredump_filter", "dumpable", "end_code", "end_data",
     "env_end", "env_start", "gap_hole", "gap_top", "memcg", "membarrier", "mmap_base", "owner",
-    "start_brk", "start_code", "start_data", "start_stack",
+    "start_brk", "start_code", "start_data", "start_stack", "user_ns",
 )  # fmt: skip
 #: Up to so many private pages are copied at once instead of at their first write.
 _EAGER_PAGES: Final = 512

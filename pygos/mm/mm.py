@@ -11,7 +11,7 @@ of a call leaves mapped pages alone (mm/filemap.py).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pygos.include.errno import EFAULT, ENAMETOOLONG
 from pygos.include.linux.mm_types import PTE_ANON, PTE_HOSTED, PTE_READ, PTE_WRITE, MmBase
@@ -35,7 +35,7 @@ class Mm(MmBase):
 
     __slots__ = (
         "__weakref__", "coredump_filter", "gap_hole", "gap_top", "mem", "memcg", "oom_reaped",
-        "ram", "unknown_fault", "zone",
+        "ram", "unknown_fault", "user_ns", "zone",
     )  # fmt: skip
 
     #: Physical memory and its allocator (the machine's).
@@ -68,6 +68,8 @@ class Mm(MmBase):
         self.rss_anon = self.rss_file = self.rss_shmem = self.hiwater_rss = 0
         self.def_flags = 0
         self.dumpable = 1
+        #: Whose capabilities count over an undumpable one (the user namespace of the exec).
+        self.user_ns: Any = None
         #: Which kinds of memory a core file has: bits of /proc/PID/coredump_filter.
         self.coredump_filter = 0x33
         #: The group that its memory is charged to; None: the root, which isn't charged.
