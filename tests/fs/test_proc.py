@@ -208,17 +208,18 @@ def test_machine_files(box: ProcBox) -> None:
     assert box.text(b"/proc/cpuinfo").count("processor\t: ") == 2
     assert box.read(b"/proc/partitions") == b""
     for name in box.ls(b"/proc"):
-        if box.lstat(b"/proc/" + name).mode & 0o170000 == 0o100000 and name != b"kmsg":
+        mode = box.lstat(b"/proc/" + name).mode
+        if mode & 0o170000 == 0o100000 and mode & 0o400 and name != b"kmsg":
             box.read(b"/proc/" + name)
 
 
 def test_every_file_of_a_process_can_be_read(box: ProcBox) -> None:
     for top in (b"/proc/self", b"/proc/200", b"/proc/self/task/101"):
         for name in box.ls(top):
-            mode = box.lstat(top + b"/" + name).mode & 0o170000
-            if mode == 0o100000 and name != b"mem":
+            mode = box.lstat(top + b"/" + name).mode
+            if mode & 0o170400 == 0o100400 and name != b"mem":
                 box.read(top + b"/" + name)
-            elif mode == 0o120000 and name != b"exe":
+            elif mode & 0o170000 == 0o120000 and name != b"exe":
                 box.readlink(top + b"/" + name)
     with pytest.raises(ENOENT):
         box.readlink(b"/proc/self/exe")
@@ -270,7 +271,7 @@ def test_sysctls(box: ProcBox) -> None:
     for value in (b"3", b"x", b"", b"1e3", b"-1"):
         with pytest.raises(EINVAL):
             box.write(b"/proc/sys/vm/overcommit_memory", value + b"\n")
-    with pytest.raises(EIO):
+    with pytest.raises(EACCES):  # even for root
         box.write(b"/proc/sys/kernel/ostype", b"BeOS")
     uuid = box.text(b"/proc/sys/kernel/random/uuid").strip()
     assert [len(part) for part in uuid.split("-")] == [8, 4, 4, 4, 12]
