@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pygos.include.errno import EAFNOSUPPORT
 from pygos.include.linux.ns_common import NsCommon
 from pygos.include.uapi.sched import CLONE_NEWNET
-from pygos.include.uapi.socket import AF_UNIX
+from pygos.include.uapi.socket import AF_INET, AF_INET6, AF_UNIX
 from pygos.kernel.nsproxy import NsOps, charge_namespace
 
 if TYPE_CHECKING:
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 #: machine.misc: the machine's first network namespace.
 _NET: Final = "net"
 #: Families by number, and the modules that have their ``create()``.
-FAMILIES: Final = {AF_UNIX: "pygos.net.unix.af_unix"}
+FAMILIES: Final = {
+    AF_UNIX: "pygos.net.unix.af_unix",
+    AF_INET: "pygos.net.ipv4.af_inet",
+    AF_INET6: "pygos.net.ipv6.af_inet6",
+}
 NPROTO: Final = 46
 
 

@@ -21,6 +21,46 @@ def unix(task: Task, target: Any) -> str:
     return unix_text(task)
 
 
+@synthetic("tcp")
+def tcp(task: Task, target: Any) -> str:
+    """TCP over IPv4."""
+    from pygos.net.ipv4.proc import AF_INET, tcp_text
+
+    return tcp_text(task, AF_INET)
+
+
+@synthetic("tcp6")
+def tcp6(task: Task, target: Any) -> str:
+    """TCP over IPv6."""
+    from pygos.net.ipv4.proc import AF_INET6, tcp_text
+
+    return tcp_text(task, AF_INET6)
+
+
+@synthetic("udp")
+def udp(task: Task, target: Any) -> str:
+    """UDP over IPv4."""
+    from pygos.net.ipv4.proc import AF_INET, udp_text
+
+    return udp_text(task, AF_INET)
+
+
+@synthetic("udp6")
+def udp6(task: Task, target: Any) -> str:
+    """UDP over IPv6."""
+    from pygos.net.ipv4.proc import AF_INET6, udp_text
+
+    return udp_text(task, AF_INET6)
+
+
+@synthetic("if_inet6")
+def if_inet6(task: Task, target: Any) -> str:
+    """The IPv6 addresses of interfaces: that of lo."""
+    from pygos.net.ipv4.proc import if_inet6_text
+
+    return if_inet6_text()
+
+
 def init_net(machine: Machine) -> None:
     """Show the files of the network."""
-    proc_net_init(machine, unix)
+    proc_net_init(machine, unix, tcp, tcp6, udp, udp6, if_inet6)

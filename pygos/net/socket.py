@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _SOCK_TYPE_MASK: Final = 0xF
 _SOCK_MAX: Final = 11
 _TYPE_FLAGS: Final = SOCK_CLOEXEC | SOCK_NONBLOCK
-_ONLY_UNIX: Final = "AF_UNIX is the only family: others get EAFNOSUPPORT"
+_FAMILIES: Final = "families: AF_UNIX, AF_INET and AF_INET6 (TCP and UDP over lo)"
 
 
 def sockfd_lookup(file: File) -> Socket:
@@ -65,7 +65,7 @@ def _create(task: Task, family: int, type_: int, protocol: int) -> Socket:
     return sock_create(task, family, type_ & _SOCK_TYPE_MASK, protocol)
 
 
-@syscall(partial=_ONLY_UNIX)
+@syscall(partial=_FAMILIES)
 def socket(task: Task, family: Int, type_: Int, protocol: Int) -> int:
     """Make a socket. socket(2).
 
@@ -83,7 +83,7 @@ def socket(task: Task, family: Int, type_: Int, protocol: Int) -> int:
     return fd
 
 
-@syscall(partial=_ONLY_UNIX)
+@syscall(partial=_FAMILIES)
 def socketpair(task: Task, family: Int, type_: Int, protocol: Int, sv: UserAddr) -> int:
     """Make two connected sockets. socketpair(2). Errors: as socket; EFAULT, EOPNOTSUPP."""
     _check_type(type_)

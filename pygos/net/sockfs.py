@@ -36,7 +36,7 @@ from pygos.include.uapi.ioctls import (
     SIOCSPGRP,
 )
 from pygos.include.uapi.magic import SOCKFS_MAGIC
-from pygos.include.uapi.socket import MSG_DONTWAIT, MSG_EOR, SOCK_SEQPACKET
+from pygos.include.uapi.socket import AF_INET, AF_UNIX, MSG_DONTWAIT, MSG_EOR, SOCK_SEQPACKET
 from pygos.net.netns import net_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,11 @@ class SockInodeOperations(InodeOperations):
 
 def protocol_name(socket: Socket) -> bytes:
     """Linux's name of a socket's protocol (struct proto)."""
-    return b"UNIX-STREAM" if socket.type == 1 else b"UNIX"
+    stream = socket.type == 1
+    if socket.sk.family == AF_UNIX:
+        return b"UNIX-STREAM" if stream else b"UNIX"
+    name = b"TCP" if stream else b"UDP"
+    return name if socket.sk.family == AF_INET else name + b"v6"
 
 
 _SOCKFS: Final = SockFsType()
@@ -197,7 +201,9 @@ class SocketFileOperations(FileOperations):
             return socket.ops.ioctl(task, socket, cmd, arg)
         except ENOIOCTLCMD:
             if _SIOC_FIRST <= cmd <= _SIOC_LAST:
-                return _dev_ioctl(mm, cmd, arg)
+                from pygos.net.dev_ioctl import dev_ioctl
+
+                return dev_ioctl(task, cmd, arg)
             raise ENOTTY from None
 
     def mmap(self, task: Task, file: File, vma: object) -> None:
@@ -214,17 +220,6 @@ class SocketFileOperations(FileOperations):
 
 def _signed(value: int) -> int:
     return (value ^ 0x8000_0000) - 0x8000_0000
-
-
-def _dev_ioctl(mm: Any, cmd: int, arg: int) -> int:
-    """Network interfaces: there are none. SIOCGIFCONF lists nothing, others: ENODEV."""
-    from pygos.include.uapi.ioctls import SIOCGIFCONF
-
-    if cmd == SIOCGIFCONF:
-        mm.write_u32(arg, 0)
-        return 0
-    mm.read(arg, 16)
-    raise ENODEV
 
 
 SOCKET_FOPS: Final = SocketFileOperations()

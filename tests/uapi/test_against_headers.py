@@ -51,19 +51,20 @@ KERNEL_HEADERS = words(
 
 LIBC_HEADERS = words(
     """
-    sys/types.h sys/socket.h netinet/in.h sys/un.h asm/socket.h linux/netlink.h linux/if.h dirent.h
+    sys/types.h sys/socket.h netinet/in.h netinet/tcp.h sys/un.h asm/socket.h linux/netlink.h linux/if.h dirent.h
     unistd.h fcntl.h sys/stat.h sys/statvfs.h sys/mount.h sys/user.h sys/uio.h sys/wait.h
     sys/eventfd.h sys/timerfd.h sys/signalfd.h sys/select.h syslog.h sys/syslog.h ustat.h
     sys/sysmacros.h
 """
 )
 #: Modules whose user-visible definitions are the C library's; all others are the kernel's.
-LIBC_MODULES = {"dirent", "if_", "socket", "uio", "splice", "eventfd", "posix_types"}
+LIBC_MODULES = {"dirent", "if_", "in_", "socket", "uio", "splice", "eventfd", "posix_types"}
 
 #: Constants newer than the oldest headers that we test with (6.1).
 NEWER = set(
     words(
         """
+    IP_LOCAL_PORT_RANGE TCP_TX_DELAY
     F_SEAL_EXEC F_DUPFD_QUERY F_CREATED_QUERY AT_HANDLE_FID AT_HANDLE_MNT_ID_UNIQUE
     AT_HANDLE_CONNECTABLE AT_EXECVE_CHECK AT_RENAME_NOREPLACE AT_RENAME_EXCHANGE
     AT_RENAME_WHITEOUT STATX_MNT_ID_UNIQUE STATX_SUBVOL STATX_WRITE_ATOMIC STATX_DIO_READ_ALIGN

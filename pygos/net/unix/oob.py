@@ -18,6 +18,7 @@ from pygos.net.unix.sock import Skb, UnixSock, kfree_skb
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File
+    from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
 
 
@@ -35,19 +36,20 @@ def deliver_oob(task: Task, other: UnixSock, skb: Skb) -> None:
     other.oob = skb
     other.queue.append(skb)
     if other.socket is not None and other.socket.file is not None:
-        _send_sigurg(task, other.socket.file)
+        send_sigurg(task.machine, other.socket.file)
     other.data_ready()
 
 
-def _send_sigurg(task: Task, file: File) -> None:
+def send_sigurg(machine: Machine, file: File) -> None:
+    """Tell the owner of a socket's file (F_SETOWN) that urgent data is there."""
     owner = file.f_owner
     if not owner:
         return
     info = SigInfo(SIGURG, SI_KERNEL)
     if owner < 0:
-        kill_pgrp(task.machine, -owner, info)
+        kill_pgrp(machine, -owner, info)
         return
-    target = task.machine.pids.tasks.get(owner & ~OWNER_TID)
+    target = machine.pids.tasks.get(owner & ~OWNER_TID)
     if target is not None:
         send_sig_info(target, info, not owner & OWNER_TID)
 
