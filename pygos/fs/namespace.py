@@ -145,7 +145,8 @@ def kern_mount(task: Task, fstype: str, source: str, flags: int, data: str) -> M
         sb.s_flags |= SB_RDONLY
     if sb not in task.machine.supers:
         task.machine.supers.append(sb)
-    return task.machine.new_mount(sb.s_root, source or "none", mnt_flags(flags))
+    root = kind.mount_root(task, sb)
+    return task.machine.new_mount(root, source or "none", mnt_flags(flags))
 
 
 def new_mnt_ns(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.fs import File
     from pygos.include.linux.mm_types import IoBuffer, Mapping, Vma
     from pygos.include.linux.sched import Task
+    from pygos.mm.page_alloc import Zone
 
 __all__ = [
     "drop_mapping", "file_mmap", "filemap_fault", "filemap_fill", "filemap_read", "filemap_write",
@@ -70,6 +71,13 @@ def alloc_cache_run(mapping: Mapping, count: int, zero: bool) -> tuple[int, int]
     from pygos.mm.memcontrol import cache_run
 
     return cache_run(mapping, count, zero)
+
+
+def balance_memcg_cache(zone: Zone, want: int) -> None:
+    """Make room for pages of a cache below the limits of the group that is at work."""
+    from pygos.mm.memcontrol import balance_cache
+
+    balance_cache(zone, want)
 
 
 def _alloc_runs(mapping: Mapping, count: int, need: int) -> list[tuple[int, int]]:
@@ -259,7 +267,10 @@ def _read_ahead(mapping: Mapping, file: File, index: int, left: int) -> int | No
     """Read page `index` and what will be wanted next; None for a hole."""
     if mapping.keep:
         return None
-    mapping.machine.zone.balance(_RA_MAX)
+    zone = mapping.machine.zone
+    zone.balance(_RA_MAX)
+    if zone.page_memcg is not None:
+        balance_memcg_cache(zone, _RA_MAX)
     eof = _eof_page(mapping)
     need = min(((left + 4095) >> 12) + 1, _RA_MAX)
     if index == 0 and eof <= _RA_MAX:
@@ -309,6 +320,8 @@ def filemap_write(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
     zone.current = task.mm
     if zone.nr_free < zone.low_wmark:
         zone.balance()
+    if zone.page_memcg is not None:
+        balance_memcg_cache(zone, _WRITE_CHUNK)
     mapping.referenced = True
     if pos > inode.i_size:
         pagecache_isize_extended(mapping, inode.i_size)

@@ -347,13 +347,21 @@ def _clean_pages(zone: Zone, mapping: Mapping, words: set[int], target: int) -> 
     return found
 
 
-def balance(mm: Mm) -> None:
-    """Before a fault is answered, no call holds frames: make room near the limit."""
+def balance(mm: Mm, want: int = _RECLAIM_BATCH) -> None:
+    """Make room for `want` pages near the limit, where no call holds frames it looked up."""
     memcg: MemCgroup | None = mm.memcg
     while memcg is not None:
-        if memcg.usage + _RECLAIM_BATCH > memcg.max and memcg.stat[FILE]:
-            reclaim(memcg, 2 * _RECLAIM_BATCH, direct=False)
+        over = memcg.usage + want - memcg.max
+        if over > 0 and memcg.stat[FILE]:
+            reclaim(memcg, over + _RECLAIM_BATCH, direct=False)
         memcg = memcg.parent
+
+
+def balance_cache(zone: Zone, want: int) -> None:
+    """Before the process that is at work fills a page cache: see balance()."""
+    mm: Mm | None = zone.current
+    if mm is not None and mm.memcg is not None:
+        balance(mm, want)
 
 
 def cache_stat(memcg: MemCgroup) -> tuple[int, int]:

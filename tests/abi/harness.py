@@ -9,6 +9,7 @@ it say how it is to be run:
     abi-env: NAME=VALUE         a variable; may be given several times
     abi-cflags: WORD...         for the compiler
     abi-needs: PROGRAM...       skipped with the reason where one is missing
+    abi-mount: TYPE             skipped unless such a file system is mounted and can be written
     abi-as: root                skipped unless the tests run as root
     abi-hide: REGEX             what may differ (pids, times), shown as <...> in both outputs
     abi-timeout: SECONDS
@@ -50,6 +51,7 @@ class Program:
     env: dict[str, str] = field(default_factory=dict)
     cflags: list[str] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
+    mounts: list[str] = field(default_factory=list)
     needs_root: bool = False
     hide: list[str] = field(default_factory=list)
     timeout: float = 30.0
@@ -84,6 +86,8 @@ def load(path: Path) -> Program:
             program.timeout = float(value)
         elif key == "as" and value == "root":
             program.needs_root = True
+        elif key == "mount":
+            program.mounts.append(value)
         elif key in ("args", "cflags", "needs"):
             getattr(program, key).extend(value.split())
         else:
@@ -106,9 +110,19 @@ def why_not(program: Program) -> str:
     """Why a program can't be run here; empty if it can."""
     if program.needs_root and os.geteuid() != 0:
         return "needs root"
+    for fstype in program.mounts:
+        if not mounted(fstype):
+            return f"no {fstype} that can be written"
     wanted = ["gcc", *program.needs] if program.path.suffix == ".c" else program.needs
     missing = [name for name in wanted if shutil.which(name, path=PATH) is None]
     return f"not installed: {' '.join(missing)}" if missing else ""
+
+
+def mounted(fstype: str) -> bool:
+    """Is a file system of that type mounted here, and may we write to it?"""
+    lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    places = [line.split()[1] for line in lines if line.split()[2] == fstype]
+    return bool(places) and os.access(places[0], os.W_OK)
 
 
 def compile_c(source: Path, target: Path, *flags: str) -> Path:

@@ -155,9 +155,9 @@ def _write_reclaim(ctx: OpenFile, cgroup: Cgroup, data: bytes) -> None:
             raise EINVAL
     want = parse_pages(words[0] if words else b"")
     if cgroup.parent is None:
-        got = cgroup.machine.zone.reclaim(want, direct=True)
+        got = cgroup.machine.zone.reclaim(want, direct=False)
     else:
-        got = reclaim(_memcg(cgroup), want)
+        got = reclaim(_memcg(cgroup), want, direct=False)
     if got < want:
         raise EAGAIN
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.fs.dcache import d_make_root
+from pygos.fs.dcache import d_make_root, shrink_dcache_sb
 from pygos.fs.kernfs import KernfsInode, KernfsInodeOperations
 from pygos.fs.libfs import DirFileOperations, parse_options
 from pygos.fs.synthetic import Directory
@@ -104,6 +104,12 @@ class CgroupSuperOperations(SuperOperations):
         text = ",nsdelegate" if hierarchy(sb.machine).nsdelegate else ""
         return text + ",memory_recursiveprot"
 
+    def put_super(self, sb: SuperBlock) -> None:
+        from pygos.kernel.cgroup.core import hierarchy
+
+        shrink_dcache_sb(sb)
+        hierarchy(sb.machine).sb = None
+
     def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
         apply_options(sb.machine, data)
         super().remount(sb, flags, data)
@@ -148,6 +154,7 @@ class CgroupType(FileSystemType):
 
     __slots__ = ()
     name = "cgroup2"
+    userns_mount = True
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         machine = task.machine
@@ -163,3 +170,12 @@ class CgroupType(FileSystemType):
                 raise EPERM
             apply_options(machine, data)
         return sb
+
+    def mount_root(self, task: Task, sb: SuperBlock) -> Dentry:
+        """The root of the mounter's namespace."""
+        if not hasattr(task, "nsproxy") or task.nsproxy.cgroup is None:
+            return sb.s_root
+        from pygos.fs.cgroup.tree import dentry_of
+        from pygos.kernel.cgroup.namespace import ns_root
+
+        return dentry_of(task, sb, ns_root(task))

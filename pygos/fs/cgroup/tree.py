@@ -10,13 +10,14 @@ from pygos.fs.cgroup.file import CgroupFile
 from pygos.fs.cgroup.mount import CGROUP_DIR
 from pygos.fs.kernfs import KernfsInode
 from pygos.fs.libfs import FIRST_COOKIE, dir_emit_dots
+from pygos.fs.walk import lookup_one
 from pygos.include.errno import EBADF, EINVAL, ENODEV, ENOENT
 from pygos.include.linux.fs import S_IFMT
 from pygos.include.uapi.dirent import DT_DIR, DT_REG
 from pygos.kernel.cgroup.core import INO_STEP, Cgroup, create, destroy
 
 if TYPE_CHECKING:
-    from pygos.include.linux.fs import Dentry, DirContext, File, Inode
+    from pygos.include.linux.fs import Dentry, DirContext, File, Inode, SuperBlock
     from pygos.include.linux.sched import Task
 
 
@@ -120,3 +121,17 @@ def cgroup_of_file(file: File) -> Cgroup:
         raise EBADF
     found: Cgroup = inode.target
     return found
+
+
+def dentry_of(task: Task, sb: SuperBlock, cgroup: Cgroup) -> Dentry:
+    """The directory of a group. ENOENT if it was removed."""
+    names: list[bytes] = []
+    while cgroup.parent is not None:
+        names.append(cgroup.name)
+        cgroup = cgroup.parent
+    dentry = sb.s_root
+    for name in reversed(names):
+        dentry = lookup_one(task, dentry, name)
+        if dentry.d_inode is None:
+            raise ENOENT
+    return dentry

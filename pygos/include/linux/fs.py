@@ -379,6 +379,10 @@ class FileSystemType:
         """A super block with s_root set. EINVAL for options that aren't understood."""
         raise ENODEV
 
+    def mount_root(self, task: Task, sb: SuperBlock) -> Dentry:
+        """The directory that a new mount shows as its root."""
+        return sb.s_root
+
 
 class SuperBlock:
     """One mounted file system instance."""

@@ -12,6 +12,7 @@ from pygos.kernel.cgroup.core import (
     Cgroup,
     hierarchy,
     is_descendant,
+    subtree,
     task_cgroup,
 )
 from pygos.kernel.cgroup.domain import (
@@ -110,9 +111,9 @@ def write_procs(
     moved = find_task(task, text)
     if threadgroup:
         moved = moved.group_leader
+    attach_permissions(task_cgroup(moved), dst, cred, ns_root, threadgroup)
     if moved.mm is None and moved.alive and moved.pid <= 1:
         raise EINVAL  # the kernel's own
-    attach_permissions(task_cgroup(moved), dst, cred, ns_root, threadgroup)
     attach_task(dst, moved, threadgroup)
 
 
@@ -230,15 +231,13 @@ def cgroup_release(task: Task) -> None:
 
 def cpu_times(cgroup: Cgroup) -> tuple[int, int, int]:
     """User, system and nice time used in a subtree, ns (nice time is part of user time)."""
-    utime, stime, nice = cgroup.utime, cgroup.stime, cgroup.nice_time
-    for tasks in (cgroup.tasks, cgroup.dying):
-        for task, base in tasks.items():
+    utime = stime = nice = 0
+    for one in subtree(cgroup):
+        utime, stime, nice = utime + one.utime, stime + one.stime, nice + one.nice_time
+        for task, base in (*one.tasks.items(), *one.dying.items()):
             used = task.utime - base[0]
             utime += used
             stime += task.stime - base[1]
             if task.nice > 0:
                 nice += used
-    for child in cgroup.children.values():
-        below = cpu_times(child)
-        utime, stime, nice = utime + below[0], stime + below[1], nice + below[2]
     return utime, stime, nice

@@ -21,6 +21,7 @@ from pygos.include.errno import (
     EINVAL,
     ENODEV,
     ENOENT,
+    ENOSPC,
     EOPNOTSUPP,
 )
 from pygos.include.linux.wait import WaitQueue
@@ -49,6 +50,8 @@ CONTROLLERS: Final = {
     "memory": ("pygos.kernel.cgroup.memory", "MemoryCss"),
     "pids": ("pygos.kernel.cgroup.pids", "PidsCss"),
 }
+#: So many there may be at once, as many as Linux has numbers for memory controllers.
+MAX_CGROUPS: Final = 65535
 #: "max" of a number of groups or levels.
 NO_LIMIT: Final = 0x7FFF_FFFF
 #: Inode numbers: that many for a group's directory and its files.
@@ -274,14 +277,16 @@ def check_limits(parent: Cgroup) -> None:
 
 
 def create(parent: Cgroup, name: bytes) -> Cgroup:
-    """A new group. Errors: ENODEV (the parent is gone), EEXIST, EAGAIN."""
+    """A new group. Errors: ENODEV (the parent is gone), EEXIST, EAGAIN, ENOSPC."""
     if parent.dead:
         raise ENODEV
     if name in parent.children:
         raise EEXIST
     check_limits(parent)
-    cgroup = Cgroup(parent.machine, parent, name)
     top = hierarchy(parent.machine)
+    if top.nr_cgroups > MAX_CGROUPS:
+        raise ENOSPC
+    cgroup = Cgroup(parent.machine, parent, name)
     top.last_id += INO_STEP
     cgroup.id = top.last_id
     top.nr_cgroups += 1
