@@ -74,8 +74,12 @@ def xattr_permission(task: Task, inode: Inode, name: bytes, mask: int) -> None:
         raise EPERM
     if name.startswith(XATTR_SECURITY_PREFIX):
         if write:
-            cap = CAP_SETFCAP if name == XATTR_NAME_CAPS else CAP_SYS_ADMIN
-            if not task.cred.capable(cap):
+            cred = task.cred
+            if name == XATTR_NAME_CAPS:
+                may = cred.inode_capable(inode, CAP_SETFCAP)
+            else:
+                may = cred.ns_capable(inode.i_sb.s_user_ns, CAP_SYS_ADMIN)
+            if not may:
                 raise EPERM
         return
     if name.startswith(XATTR_SYSTEM_PREFIX):
@@ -122,6 +126,10 @@ def do_setxattr(task: Task, path: Path, name: bytes, data: bytes, flags: int) ->
     """Set an attribute. Errors: EROFS, EPERM, the fs's."""
     mnt_want_write(path.mnt)
     inode = path.inode
+    if name == XATTR_NAME_CAPS:
+        from pygos.fs.nscap import convert_nscap
+
+        data = convert_nscap(task, inode, data)
     xattr_permission(task, inode, name, MAY_WRITE)
     inode.i_op.setxattr(task, inode, name, data, flags)
     return 0
@@ -131,6 +139,10 @@ def do_getxattr(task: Task, inode: Inode, name: bytes, value: IoBuffer) -> int:
     """Get an attribute; with no room its size. Errors: ERANGE, ENODATA, EOPNOTSUPP."""
     xattr_permission(task, inode, name, MAY_READ)
     data = inode.i_op.getxattr(task, inode, name)
+    if name == XATTR_NAME_CAPS:
+        from pygos.fs.nscap import show_nscap
+
+        data = show_nscap(task, inode, data)
     if value.length:
         if len(data) > value.length:
             raise ERANGE

@@ -71,7 +71,7 @@ def parse_file_caps(data: bytes, fs_ns: UserNamespace | None) -> FileCaps:
     return FileCaps(permitted, inheritable, bool(magic & VFS_CAP_FLAGS_EFFECTIVE), kuid)
 
 
-def _rootid_owns(ns: UserNamespace | None, kuid: int) -> bool:
+def rootid_owns(ns: UserNamespace | None, kuid: int) -> bool:
     """Is this user the root of `ns` or of one above it?"""
     while ns is not None:
         if ns.from_kuid(kuid) == 0:
@@ -87,7 +87,7 @@ def get_file_caps(task: Task, inode: Inode) -> FileCaps | None:
     except (ENODATA, EOPNOTSUPP):
         return None
     caps = parse_file_caps(data, inode.i_sb.s_user_ns)
-    return caps if _rootid_owns(task.cred.user_ns, caps.rootid) else None
+    return caps if rootid_owns(task.cred.user_ns, caps.rootid) else None
 
 
 def mnt_may_suid(task: Task, mnt: Mount) -> bool:
