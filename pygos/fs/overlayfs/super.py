@@ -91,8 +91,23 @@ class OvlSuper:
         return dentry
 
 
+def _add_lowers(info: OvlSuper, stat: Kstatfs) -> None:
+    """What the lower file systems hold is part of this one: used, not free."""
+    for sb in info.layers:
+        lower = sb.s_op.statfs(sb)
+        if stat.blocks and lower.blocks:
+            used = (lower.blocks - lower.bfree) * (lower.frsize or lower.bsize)
+            stat.blocks += used // (stat.frsize or stat.bsize)
+        if stat.files and lower.files:
+            stat.files += lower.files - lower.ffree
+
+
 class OvlSuperOperations(SuperOperations):
-    """The upper file system's limits are the overlay's."""
+    """The upper file system's limits are the overlay's.
+
+    Where the upper one is the overlay's own, as that of a machine's root, what the lower ones
+    hold counts as used, so that ``df /`` shows a disk with a system on it.
+    """
 
     __slots__ = ()
 
@@ -101,6 +116,8 @@ class OvlSuperOperations(SuperOperations):
         root = info.upper_root if info.upper_root is not None else info.lower_roots[0]
         stat = root.d_sb.s_op.statfs(root.d_sb)
         stat.type = sb.s_magic
+        if info.private and info.upper_root is not None:
+            _add_lowers(info, stat)
         return stat
 
     def evict_inode(self, inode: Inode) -> None:
