@@ -4,6 +4,10 @@
 A Python signal handler must not touch the kernel, which may be in the middle of anything. So
 the handlers do nothing; the interpreter writes each signal's number into a pipe, and the
 kernel is told that the pipe is ready as of any other host descriptor.
+
+SIGTSTP is different: the whole machine stops at once, as a program would, and the user's shell has
+the terminal. It also comes from within, when the program is the only one at the terminal and
+somebody types ^Z.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 if TYPE_CHECKING:
     from types import FrameType
 
+    from pygos.host.stdio import HostTerminal
     from pygos.include.linux.machine import Machine as Kernel
 
 #: Sent to the program's process group, as a terminal does, or to the program alone.
@@ -26,10 +31,11 @@ _POLLIN: Final = 1
 class SignalProxy:
     """While it is entered, signals go to the program that runs in the machine."""
 
-    __slots__ = ("_kernel", "_old", "_old_wakeup", "_reader", "_writer")
+    __slots__ = ("_kernel", "_old", "_old_wakeup", "_reader", "_terminal", "_writer")
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, terminal: HostTerminal | None = None) -> None:
         self._kernel = kernel
+        self._terminal = terminal
         self._old: dict[int, Any] = {}
         self._old_wakeup = -1
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -39,10 +45,29 @@ class SignalProxy:
         for number in (*_TO_GROUP, *_TO_PROGRAM):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._old[number] = signal.signal(number, _ignore)
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+            self._old[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._on_stop)
+            self._kernel.host["job_control"] = self
         self._kernel.platform.watch(self._reader, _POLLIN, self)
         return self
 
+    def suspend(self) -> None:
+        """Stop this process and whoever shares its job, as a terminal does for ^Z."""
+        os.kill(0, signal.SIGTSTP)
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        """Stop with the programs at rest and the terminal as it was; go on after SIGCONT."""
+        self._kernel.platform.halt()
+        if self._terminal is not None:
+            self._terminal.pause()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._on_stop)
+        if self._terminal is not None:
+            self._terminal.resume()
+
     def __exit__(self, *_: object) -> None:
+        self._kernel.host.pop("job_control", None)
         self._kernel.platform.unwatch(self._reader, self)
         for number, handler in self._old.items():
             signal.signal(number, handler)

@@ -36,7 +36,7 @@ def run_command(options: Options, command: tuple[str, ...]) -> int:
     terminal = find_terminal()
     kernel = boot(boot_settings(options, root, user), terminal)
     try:
-        with SignalProxy(kernel):
+        with SignalProxy(kernel, terminal):
             if terminal is not None:
                 terminal.enter()
             code, expired = execute(kernel, argv, env, workdir, timeout)

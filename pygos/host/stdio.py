@@ -283,11 +283,19 @@ class HostTerminal:
     def _on_resize(self, number: int, frame: FrameType | None) -> None:
         os.eventfd_write(self._eventfd, 1)
 
-    def _on_continue(self, number: int, frame: FrameType | None) -> None:
+    def pause(self) -> None:
+        """Give the terminal back for as long as we are stopped."""
+        if self._saved is not None and self._foreground():
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+
+    def resume(self) -> None:
         """We were stopped; the shell has set its own mode since."""
         if self._saved is not None and self._foreground():
             termios.tcsetattr(self._fd, termios.TCSADRAIN, self._raw)
         os.eventfd_write(self._eventfd, 1)
+
+    def _on_continue(self, number: int, frame: FrameType | None) -> None:
+        self.resume()
 
     def _on_death(self, number: int, frame: FrameType | None) -> None:
         self.exit()

@@ -35,6 +35,7 @@ from pygos.include.uapi.signal import (
     SIG_DFL,
     SIG_IGN,
     SIGSTOP,
+    SIGTSTP,
     SS_AUTODISARM,
 )
 from pygos.kernel.jobctl import (
@@ -187,11 +188,21 @@ def _default_action(task: Task, info: SigInfo) -> None:
     if bit & KERNEL_STOP:
         if signo == SIGSTOP or not is_orphaned_pgrp(task):
             do_signal_stop(task, signo)
+        elif signo == SIGTSTP and task.group is task.machine.main_group:
+            _suspend_machine(task)
         return
     from pygos.kernel.exit import do_group_exit
 
     if not (bit & KERNEL_COREDUMP and task.machine.fs_hooks.coredump(task, info)):
         do_group_exit(task, signo)
+
+
+def _suspend_machine(task: Task) -> None:
+    """^Z at a program that none but the user's own shell could continue: the machine stops."""
+    services = task.machine.host
+    control = services.get("job_control")
+    if control is not None and services.get("terminal") is not None:
+        control.suspend()
 
 
 def _handle_signal(

@@ -286,6 +286,11 @@ class UmPtrace:
             self.pending.append(cpu)
         self._set_busy()
 
+    def halt(self) -> None:
+        """Stop all running CPUs until the next wait(): the kernel itself is to be stopped."""
+        for pid in self.running:
+            os.kill(pid, signal.SIGURG)
+
     def _decode(self, cpu: UmCpu, status: int) -> bool:
         """A CPU stopped outside of run(): put its trap on the ready list. False: none."""
         cpu.block[STATUS] = status
