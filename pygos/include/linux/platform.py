@@ -80,6 +80,12 @@ class Cpu(Protocol):
     def kick(self) -> None:
         """Make a running guest trap soon (TrapKind.KICK). Harmless when it is stopped."""
 
+    def set_step(self, on: bool) -> None:
+        """Trap after each instruction (EXCEPTION, SIGTRAP, TRAP_TRACE) from the next resume on.
+
+        A system call instruction makes only its own trap.
+        """
+
     def get_fpu(self) -> bytes:
         """The XSAVE image (NT_X86_XSTATE layout, standard format)."""
 
@@ -153,6 +159,9 @@ class Platform(Protocol):
         """Tell `waiter` once (one-shot) when the host handle `fd` is ready for `events`."""
 
     def unwatch(self, fd: int, waiter: HostWaiter) -> None: ...
+
+    def halt(self) -> None:
+        """Stop all running CPUs until the next wait(): the kernel itself is to be stopped."""
 
     def close(self) -> None:
         """End every stub and free everything of the host's."""
