@@ -28,8 +28,15 @@ from pygos.include.errno import (
 )
 from pygos.include.linux.fs import MAY_EXEC, File, Inode
 from pygos.include.linux.mm import MMF_LEGACY_LAYOUT, mmf_init_flags
-from pygos.include.linux.platform import PAGE_SIZE
-from pygos.include.linux.sched import SIG_DEFAULT, SigAltStack, SighandStruct, Task
+from pygos.include.linux.platform import PAGE_SIZE, TRAP_TSC
+from pygos.include.linux.sched import (
+    PF_NOCPUID,
+    PF_NOTSC,
+    SIG_DEFAULT,
+    SigAltStack,
+    SighandStruct,
+    Task,
+)
 from pygos.include.linux.syscalls import DirFd, Flags, PathArg, UserAddr, fetch_first, syscall
 from pygos.include.linux.wait import wait_killable
 from pygos.include.uapi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
@@ -38,15 +45,15 @@ from pygos.kernel.cred import commit_creds
 from pygos.kernel.exec_cred import cred_for_exec
 from pygos.kernel.exit import vfork_complete, zap_other_threads
 from pygos.kernel.futex import mm_release
-from pygos.kernel.ucount import nproc_exceeded
 from pygos.kernel.syscall_user_dispatch import set_user_dispatch
+from pygos.kernel.ucount import nproc_exceeded
 from pygos.mm.mm import Mm, mmput, new_mm
 from pygos.mm.uaccess import KernelBuffer
 
 if TYPE_CHECKING:
     from pygos.include.linux.cred import Cred
-    from pygos.include.linux.user_namespace import UserNamespace
     from pygos.include.linux.machine import Machine
+    from pygos.include.linux.user_namespace import UserNamespace
 
 _MAX_ARG_STRLEN = 32 * PAGE_SIZE
 _RLIMIT_STACK = 3
@@ -295,6 +302,9 @@ def begin_new_exec(prm: BinPrm) -> Mm:
         mm.memcg = task.cgroups.memory.memcg
     cpu = mm.space.new_cpu()
     cpu.set_fpu(None)
+    task.flags &= ~PF_NOCPUID
+    if task.flags & PF_NOTSC:
+        cpu.set_traps(TRAP_TSC)
     cpu.owner = task
     task.mm, task.cpu, task.regs = mm, cpu, cpu.regs
     mm.owner = task

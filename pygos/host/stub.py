@@ -18,7 +18,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from pygos.arch.x86.regs import NREGS, R12, RAX, RDI, REGS_SIZE, RIP
+from pygos.arch.x86.regs import NREGS, R12, R15, RAX, RDI, REGS_SIZE, RIP, RSI
 from pygos.host import HostError, libc
 from pygos.host import machine_code as mc
 from pygos.host.ram import HostRam, high_fd, memfd
@@ -238,6 +238,23 @@ class Zygote:
     def thread(self, pid: int) -> int:
         """A further stub in the address space of a stopped one."""
         return self._clone(pid, mc.STUB_FORK, _CLONE_THREAD, -1)
+
+    def control(self, pid: int, number: int, *args: int) -> None:
+        """Let a stopped stub make one call of those its filter allows; its registers are lost.
+
+        OSError if it fails. It is made by the batch routine's own instruction; what r15 points
+        behind is the entry of the list page that always ends the list.
+        """
+        regs = self._regs
+        for index, value in enumerate(self.template):
+            regs[index] = value
+        regs[RIP - 1] = _MAX64  # orig_rax
+        regs[RIP] = STUB_CODE + mc.STUB.index(b"\x0f\x05", mc.STUB_BATCH)
+        regs[RAX] = number
+        regs[RDI], regs[RSI] = args
+        regs[R15] = STUB_LIST + PAGE_SIZE - 64
+        libc.ptrace(PTRACE_SETREGS, pid, 0, self._regs_addr)
+        self._resume_until(pid, _STOP_INT3)
 
     def _read_xstate(self) -> None:
         """Learn the size of the FPU state from the host (with AMX it is 11 KiB)."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
-from pygos.kernel.ucount import nproc_exceeded
 from pygos.arch.x86.regs import FS_BASE, ORIG_RAX, RAX, RIP, RSP
 from pygos.include.dataclass import dataclass
 from pygos.include.errno import (
@@ -20,6 +18,8 @@ from pygos.include.errno import (
 from pygos.include.linux.fs import FsStruct
 from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import (
+    PF_TRAPS,
+    PF_TRAPS_SHIFT,
     SIG_DEFAULT,
     NsProxy,
     SemUndoList,
@@ -33,6 +33,7 @@ from pygos.include.linux.sched import (
 from pygos.include.linux.syscalls import Size, ULong, UserAddr, syscall
 from pygos.include.linux.wait import WaitQueue, wait_killable
 from pygos.include.uapi import sched as uapi
+from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from pygos.include.uapi.pidfd import PIDFD_THREAD
 from pygos.kernel.entry_work import SYSCALL_WORK_INHERITED
 from pygos.kernel.nsproxy import (
@@ -44,6 +45,7 @@ from pygos.kernel.nsproxy import (
 from pygos.kernel.pid import alloc_pid, attach_pid, free_pid, is_child_reaper
 from pygos.kernel.schedcalls import sched_fork
 from pygos.kernel.seccomp_calls import seccomp_fork, seccomp_release
+from pygos.kernel.ucount import nproc_exceeded
 from pygos.mm.fork import dup_mm
 from pygos.mm.mm import mmput
 
@@ -333,6 +335,8 @@ def _copy_mm(task: Task, child: Task, flags: int) -> None:
         child.cpu = child.mm.space.new_cpu()
     child.cpu.owner = child
     child.regs = child.cpu.regs
+    if task.flags & PF_TRAPS:
+        child.cpu.set_traps((task.flags & PF_TRAPS) >> PF_TRAPS_SHIFT)
 
 
 def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:

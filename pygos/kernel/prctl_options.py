@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.include.dataclass import replace
 from pygos.include.errno import EINVAL, EPERM
+from pygos.include.linux.sched import PF_NOTSC
 from pygos.include.uapi import prctl as uapi
 from pygos.include.uapi.capability import (
     CAP_LAST_CAP,
@@ -23,6 +24,7 @@ from pygos.include.uapi.capability import (
     SECURE_ALL_UNPRIVILEGED,
 )
 from pygos.kernel import prctl_task as other
+from pygos.kernel.cpu_traps import set_trap
 from pygos.kernel.prctl_mm import get_auxv, set_mm, set_vma
 from pygos.kernel.seccomp_calls import prctl_get_seccomp, prctl_set_seccomp
 from pygos.kernel.sigqueue import valid_signal
@@ -130,13 +132,15 @@ def _capbset_drop(task: Task, cap: int, *_: int) -> int:
 
 
 def _get_tsc(task: Task, addr: int, *_: int) -> int:
-    _mm(task).write_u32(addr, uapi.PR_TSC_ENABLE)
+    on = not task.flags & PF_NOTSC
+    _mm(task).write_u32(addr, uapi.PR_TSC_ENABLE if on else uapi.PR_TSC_SIGSEGV)
     return 0
 
 
 def _set_tsc(task: Task, value: int, *_: int) -> int:
-    if value != uapi.PR_TSC_ENABLE:
+    if value not in (uapi.PR_TSC_ENABLE, uapi.PR_TSC_SIGSEGV):
         raise EINVAL
+    set_trap(task, PF_NOTSC, value == uapi.PR_TSC_SIGSEGV)
     return 0
 
 

@@ -101,10 +101,13 @@ def _may_assign(task: Task, mode: int) -> bool:
 
 def set_strict(task: Task) -> int:
     """Strict mode: read, write, exit and sigreturn are left; the TSC is off limits too."""
+    from pygos.include.linux.sched import PF_NOTSC
+    from pygos.kernel.cpu_traps import set_trap
     from pygos.kernel.seccomp import Seccomp, set_mode
 
     if not _may_assign(task, uapi.SECCOMP_MODE_STRICT):
         raise EINVAL
+    set_trap(task, PF_NOTSC, True)
     set_mode(task, Seccomp(uapi.SECCOMP_MODE_STRICT))
     return 0
 

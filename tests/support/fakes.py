@@ -76,6 +76,8 @@ class FakeCpu:
 
     def kick(self) -> None: ...
 
+    def set_traps(self, traps: int) -> None: ...
+
     def get_fpu(self) -> bytes:
         return bytes(576)
 

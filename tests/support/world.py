@@ -104,6 +104,8 @@ class TestCpu(FakeCpu):
     def kick(self) -> None:
         self.kicked += 1
 
+    def set_traps(self, traps: int) -> None: ...
+
     def get_fpu(self) -> bytes:
         return self.fpu
 

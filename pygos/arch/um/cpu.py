@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING
 
 from pygos.arch.x86.regs import NREGS
 from pygos.host.code import BATCH, BLOCK_SIZE, COUNT, LIST, PID, WHO
-from pygos.include.linux.platform import Trap, TrapKind
+from pygos.include.errno import ENODEV
+from pygos.include.linux.platform import TRAP_CPUID, TRAP_TSC, Trap, TrapKind
 
 if TYPE_CHECKING:
     from pygos.arch.um.ptrace_platform import UmPtrace
     from pygos.arch.um.space import UmSpace
 
 
+_NR_PRCTL, _NR_ARCH_PRCTL = 157, 158
+_PR_SET_TSC, _ARCH_SET_CPUID = 26, 0x1012
+
+
 class Stub:
     """One stub process and its CPU block (see helper.S). Outlives the UmCpu that uses it:
     the stub of a gone thread serves the next one."""
 
-    __slots__ = ("addr", "away", "block", "fresh", "pid", "slot")
+    __slots__ = ("addr", "away", "block", "fresh", "pid", "slot", "traps")
 
     def __init__(self, pid: int, slot: int, addr: int, block: memoryview) -> None:
         self.pid = pid
@@ -31,6 +36,8 @@ class Stub:
         self.fresh = True
         #: May run on other host CPUs than the kernel's.
         self.away = False
+        #: Instructions that fault: bits of TRAP_TSC and TRAP_CPUID.
+        self.traps = 0
 
     def attach(self, list_addr: int, batch_addr: int) -> None:
         """Fill in the block for a process that is about to serve its first thread."""
@@ -80,6 +87,23 @@ class UmCpu:
         elif self.pid in platform.running:
             self.kicked = True
             os.kill(self.pid, signal.SIGURG)
+
+    def set_traps(self, traps: int) -> None:
+        """See Cpu.set_traps."""
+        stub = self.stub
+        control = self.platform.zygote.control
+        changed = stub.traps ^ traps
+        try:
+            if changed & TRAP_TSC:
+                control(self.pid, _NR_PRCTL, _PR_SET_TSC, 2 if traps & TRAP_TSC else 1)
+                stub.traps ^= TRAP_TSC
+            if changed & TRAP_CPUID:
+                control(self.pid, _NR_ARCH_PRCTL, _ARCH_SET_CPUID, int(not traps & TRAP_CPUID))
+                stub.traps ^= TRAP_CPUID
+        except ProcessLookupError:
+            pass
+        except OSError:
+            raise ENODEV from None
 
     def get_fpu(self) -> bytes:
         """The XSAVE image. The initial one if the stub is dead, which the next stop tells."""

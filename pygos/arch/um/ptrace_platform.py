@@ -136,23 +136,26 @@ class UmPtrace:
         space.idle.append(stub)
         return space
 
-    def fork_stub(self, parent: int, control: tuple[int, int, memoryview]) -> Stub:
-        """Clone a stopped stub with its mappings. EAGAIN if the host has no process left."""
+    def fork_stub(
+        self, parent: int, control: tuple[int, int, memoryview], traps: int = 0
+    ) -> Stub:
+        """Clone a stopped stub with its mappings; `traps`: those of the parent, which the
+        clone has too. EAGAIN if the host has no process left."""
         self._look_around()
         try:
             pid = self.zygote.fork(parent, control[0])
         except OSError as error:
             self.ram.free_control_page(control[0])
             raise self._no_process(error) from None
-        return self._adopt(pid, control[1])
+        return self._adopt(pid, control[1], traps)
 
-    def thread_stub(self, sibling: int, list_addr: int) -> Stub:
+    def thread_stub(self, sibling: int, list_addr: int, traps: int) -> Stub:
         """A further stub in the address space of a stopped one. EAGAIN."""
         try:
             pid = self.zygote.thread(sibling)
         except OSError as error:
             raise self._no_process(error) from None
-        return self._adopt(pid, list_addr)
+        return self._adopt(pid, list_addr, traps)
 
     @staticmethod
     def _no_process(error: OSError) -> Exception:
@@ -160,7 +163,7 @@ class UmPtrace:
             return EAGAIN()
         return HostError(f"cannot clone a stub process: {error}")
 
-    def _adopt(self, pid: int, list_addr: int) -> Stub:
+    def _adopt(self, pid: int, list_addr: int, traps: int) -> Stub:
         """Give a new stub process its CPU block."""
         if not self._free_slots:
             Zygote.kill(pid)
@@ -170,6 +173,7 @@ class UmPtrace:
         block = self._words[start : start + BLOCK_SIZE // 8]
         stub = Stub(pid, slot, self._arena_addr + slot * BLOCK_SIZE, block)
         stub.attach(list_addr, self.batch_addr)
+        stub.traps = traps
         self.stubs[pid] = stub
         return stub
 

@@ -124,7 +124,7 @@ class UmSpace:
             stub = self.idle.pop()
         else:
             source = parent.stub if isinstance(parent, UmCpu) else platform.stopped_stub(self)
-            stub = platform.thread_stub(source.pid, self._list_addr)
+            stub = platform.thread_stub(source.pid, self._list_addr, source.traps)
             if source.away:
                 platform.affinity.go_home(stub)
             stub.fresh = False
@@ -139,6 +139,8 @@ class UmSpace:
                 cpu.set_fpu(None)
         stub.fresh = False
         self.cpus.append(cpu)
+        if stub.traps:
+            cpu.set_traps(0)
         return cpu
 
     def clone(self, parent: Cpu) -> UmSpace:
@@ -147,7 +149,7 @@ class UmSpace:
         platform = self.platform
         platform.flush(self, parent.stub)
         control = platform.ram.control_page()
-        stub = platform.fork_stub(parent.pid, control)
+        stub = platform.fork_stub(parent.pid, control, parent.stub.traps)
         child = UmSpace(platform, control)
         if parent.stub.away:
             platform.affinity.go_home(stub)

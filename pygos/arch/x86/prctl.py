@@ -6,9 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.arch.x86.regs import FS_BASE, GS_BASE
-from pygos.include.errno import EINVAL, ENODEV, ENOSYS, EPERM
+from pygos.include.errno import EINVAL, ENOSYS, EPERM
+from pygos.include.linux.sched import PF_NOCPUID
 from pygos.include.linux.syscalls import Int, OutInt, ULong, UserAddr, syscall
 from pygos.include.uapi import prctl as uapi
+from pygos.kernel.cpu_traps import set_trap
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 TASK_SIZE_MAX: Final = (1 << 47) - 4096
 
 
-@syscall(partial="no CPUID faulting (ENODEV), no dynamic FPU features, no shadow stacks")
+@syscall(partial="no dynamic FPU features, no shadow stacks")
 def arch_prctl(task: Task, option: Int, arg2: UserAddr) -> int:
     """Set and read the FS and GS bases. arch_prctl(2).
 
@@ -33,9 +35,9 @@ def arch_prctl(task: Task, option: Int, arg2: UserAddr) -> int:
     elif option == uapi.ARCH_GET_GS:
         OutInt(_mem(task), arg2).put64(task.regs[GS_BASE])
     elif option == uapi.ARCH_GET_CPUID:
-        return 1
+        return int(not task.flags & PF_NOCPUID)
     elif option == uapi.ARCH_SET_CPUID:
-        raise ENODEV
+        set_trap(task, PF_NOCPUID, not arg2)
     else:
         raise EINVAL
     return 0

@@ -32,6 +32,11 @@ class Prot(IntFlag):
     POPULATE = 0x8000
 
 
+#: Cpu.set_traps(): rdtsc faults; cpuid faults.
+TRAP_TSC = 1
+TRAP_CPUID = 2
+
+
 class TrapKind(IntEnum):
     """Why a guest thread stopped."""
 
@@ -85,6 +90,10 @@ class Cpu(Protocol):
 
         A system call instruction makes only its own trap.
         """
+
+    def set_traps(self, traps: int) -> None:
+        """Let instructions fault (an exception, SIGSEGV with SI_KERNEL): bits of TRAP_TSC and
+        TRAP_CPUID. A new CPU has none. ENODEV if the host's CPU can't do it."""
 
     def get_fpu(self) -> bytes:
         """The XSAVE image (NT_X86_XSTATE layout, standard format)."""

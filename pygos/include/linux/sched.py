@@ -34,6 +34,11 @@ NSIG = 64
 PF_MCE_PROCESS = 0x80  # has a policy of its own for memory failures
 PF_MCE_EARLY = 0x0800_0000
 PF_IO_FLUSHER = 0x0018_0000  # PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE
+#: And two of Linux's thread flags (TIF_*): instructions that fault for the task.
+PF_NOTSC = 1 << 32
+PF_NOCPUID = 1 << 33
+PF_TRAPS = PF_NOTSC | PF_NOCPUID
+PF_TRAPS_SHIFT = 32  # (flags & PF_TRAPS) >> PF_TRAPS_SHIFT are the bits of Cpu.set_traps()
 
 
 class TaskState(IntEnum):

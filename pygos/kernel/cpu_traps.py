@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instructions that fault for a task: rdtsc (PR_SET_TSC, seccomp's strict mode) and cpuid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pygos.include.linux.sched import PF_TRAPS, PF_TRAPS_SHIFT
+
+if TYPE_CHECKING:
+    from pygos.include.linux.sched import Task
+
+
+def set_trap(task: Task, flag: int, on: bool) -> None:
+    """Let PF_NOTSC's or PF_NOCPUID's instruction fault, or work again. ENODEV."""
+    flags = task.flags | flag if on else task.flags & ~flag
+    if flags != task.flags:
+        assert task.cpu is not None
+        task.cpu.set_traps((flags & PF_TRAPS) >> PF_TRAPS_SHIFT)
+        task.flags = flags
