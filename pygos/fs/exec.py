@@ -28,6 +28,8 @@ from pygos.include.errno import (
 )
 from pygos.include.linux.fs import MAY_EXEC, File, Inode
 from pygos.include.linux.mm import MMF_LEGACY_LAYOUT, mmf_init_flags
+from pygos.include.linux.platform import PAGE_SIZE
+from pygos.include.linux.sched import SIG_DEFAULT, SigAltStack, SighandStruct, Task, TaskState
 from pygos.include.linux.platform import PAGE_SIZE, TRAP_TSC
 from pygos.include.linux.sched import (
     PF_NOCPUID,
@@ -166,15 +168,22 @@ def finish_exec(task: Task, prm: BinPrm) -> int:
         if _other_threads(task):
             wait_killable(task, task.group.wait_chldexit, why="de_thread")
     task.group.group_exec_task = None
+    old_pid = task.pid
     try:
         load_program(prm)
     finally:
         exec_put(prm.file)
+    if task.ptrace:
+        from pygos.kernel.ptrace_stop import exec_event
+
+        exec_event(task, old_pid)
     return 0
 
 
 def _other_threads(task: Task) -> bool:
-    return any(other is not task and other.alive for other in task.group.threads)
+    """Others live, or are zombies for their tracer; the leader may be a zombie."""
+    threads, leader = task.group.threads, task.group.leader
+    return any(other is not task and (other.alive or other is not leader) for other in threads)
 
 
 def open_exec(task: Task, dirfd: int, path: bytes, flags: int = 0) -> File:
@@ -338,15 +347,29 @@ def _become_leader(task: Task) -> None:
     parent = leader.real_parent
     parent.children.pop(leader, None)
     parent.children[task] = None
-    task.real_parent = task.parent = parent
+    task.real_parent = parent
+    task.parent = task.ptracer or parent
     task.exit_signal = 17
     task.children.update(leader.children)
     for child in leader.children:
-        child.real_parent = child.parent = task
+        child.real_parent = task
+        child.parent = child.ptracer or task
     leader.children.clear()
     group.leader = task
     group.threads[:] = [task]
     task.group_leader = task
+    if leader.cgroups is not None:
+        from pygos.kernel.exit import cgroup_release
+
+        cgroup_release(leader)
+    leader.state = TaskState.DEAD
+    if leader.ptracer is not None:
+        from pygos.kernel.ptrace_stop import ptrace_unlink
+
+        tracer = leader.ptracer
+        ptrace_unlink(leader)
+        # It may be waiting for the leader, whose number is this thread's now.
+        tracer.group.wait_chldexit.wake_all()
 
 
 def _reset_signals(task: Task) -> None:

@@ -20,6 +20,8 @@ _CMPXCHG = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, 
 # The CPU block of helper.S, as indices of u64.
 BLOCK_SIZE = 512
 LIST, PID, WHO, STATUS, COUNT, BATCH, WPID, INFO = 27, 28, 29, 30, 31, 32, 33, 34
+REQUEST = 50
+PTRACE_SYSEMU, PTRACE_SYSEMU_SINGLESTEP = 31, 32
 # Results of run() and fetch().
 SYSCALL, BAD_SYSCALL, OTHER, STOPPED, BAD_LIST = 0, 1, 2, 0x1000000, -1000
 

@@ -22,6 +22,7 @@
         .equ BATCH,    256              # address of the registers that run a list
         .equ WPID,     264              # who stopped instead, for run() = OTHER
         .equ INFO,     272              # siginfo (128 bytes) or ptrace_syscall_info
+        .equ REQUEST,  400              # how it is resumed: SYSEMU or SYSEMU_SINGLESTEP
 
         .equ NR_wait4, 61
         .equ NR_ptrace, 101
@@ -29,7 +30,6 @@
         .equ PTRACE_CONT, 7
         .equ PTRACE_GETREGS, 12
         .equ PTRACE_SETREGS, 13
-        .equ PTRACE_SYSEMU, 31
         .equ PTRACE_GETSIGINFO, 0x4202
         .equ PTRACE_GET_SYSCALL_INFO, 0x420e
         .equ EINTR, 4
@@ -148,7 +148,7 @@ do_start:
         call    do_ptrace
         test    rax, rax
         js      9f
-        mov     edi, PTRACE_SYSEMU
+        mov     edi, [rbx + REQUEST]
         xor     edx, edx
         xor     r10d, r10d
         call    do_ptrace

@@ -310,6 +310,7 @@ def kill_all(machine: Machine) -> None:
         if task is init:
             continue
         if task.alive:
+            task.exiting = _SIGKILL  # no stop for a tracer
             do_exit(task, _SIGKILL)
         if task.state is TaskState.ZOMBIE:
             release_task(task)

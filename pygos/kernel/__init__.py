@@ -22,6 +22,7 @@ SYSCALL_MODULES = (
     "pygos.kernel.nice",
     "pygos.kernel.nsproxy",
     "pygos.kernel.prctl",
+    "pygos.kernel.ptrace",
     "pygos.kernel.reboot",
     "pygos.kernel.resource",
     "pygos.kernel.robust_list",

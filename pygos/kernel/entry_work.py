@@ -204,6 +204,8 @@ def syscall_exit(task: Task, restart: type[Restart] | None) -> bool:
     """
     if task.syscall_work & SYSCALL_WORK_STAGED:
         set_stage(task, 0)
+    if task.state is not _RUNNING:
+        return False  # the call was the task's end
     if task.syscall_work & SYSCALL_WORK_EVENT:
         from pygos.kernel.ptrace_stop import report_queued_event
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import SigInfo, TaskState
 from pygos.include.linux.syscalls import Int, syscall
+from pygos.include.linux.user_namespace import show_uid
+from pygos.kernel.entry_work import StoppedInCall
 from pygos.kernel.futex import mm_release
 from pygos.kernel.nsproxy import exit_namespaces
 from pygos.kernel.pid import detach_pid
@@ -35,6 +38,8 @@ _TICK = 10_000_000  # ns in a clock tick of user space (CLK_TCK 100)
 def exit_(task: Task, status: Int) -> int:
     """End the calling thread. _exit(2)."""
     do_exit(task, (status & 0xFF) << 8)
+    if task.state is TaskState.TRACED:
+        raise StoppedInCall
     return 0
 
 
@@ -42,6 +47,8 @@ def exit_(task: Task, status: Int) -> int:
 def exit_group(task: Task, status: Int) -> int:
     """End all threads of the process. exit_group(2)."""
     do_group_exit(task, (status & 0xFF) << 8)
+    if task.state is TaskState.TRACED:
+        raise StoppedInCall
     return 0
 
 
@@ -69,9 +76,17 @@ def zap_other_threads(task: Task) -> int:
 
 
 def do_exit(task: Task, status: int) -> None:
-    """End one task with a wait status. Its resources go at once; a zombie may stay."""
+    """End one task with a wait status. Its resources go at once; a zombie may stay.
+
+    If its tracer wants to see that, the task is TRACED afterwards and exits when it goes on.
+    """
     if not task.alive:
         return
+    if task.ptrace and task.exiting is None:
+        from pygos.kernel.ptrace_stop import exit_event
+
+        if exit_event(task, status):
+            return
     machine = task.machine
     task.exit_code = status
     if task.trace is not None:
@@ -99,7 +114,11 @@ def do_exit(task: Task, status: int) -> None:
     if last:
         _group_dead(task)
     if task.pid_ns is not None and task.pid_ns.child_reaper is task:
-        _reaper_exits(task)
+        reaper_exits(task)
+    if task.ptraced:
+        from pygos.kernel.ptrace_stop import exit_ptrace
+
+        exit_ptrace(task)
     _reparent_children(task)
     _exit_notify(task, last)
     if group is machine.main_group and last:
@@ -157,32 +176,33 @@ def _reparent_children(task: Task) -> None:
     reaper = _new_reaper(task)
     for child in tuple(task.children):
         del task.children[child]
-        child.real_parent = reaper
-        if child.parent is task:
-            child.parent = reaper
         reaper.children[child] = None
-        if reaper.group is task.group:
-            continue
-        child.exit_signal = SIGCHLD
-        if child.pdeath_signal and child.alive:
-            info = SigInfo(child.pdeath_signal, pid=task.tgid, uid=task.cred.uid)
-            send_sig_info(child, info, group=True)
-        if child.state is TaskState.ZOMBIE and _group_is_empty(child):
-            _notify_parent(child)
-        kill_orphaned_pgrp(child, task)
+        for thread in child.group.threads:
+            thread.real_parent = reaper
+            if not thread.ptrace:
+                thread.parent = reaper
+            if thread.pdeath_signal and thread.alive:
+                pid, uid = pid_vnr(thread, task.tgid), show_uid(thread, task.cred.uid)
+                info = SigInfo(thread.pdeath_signal, pid=pid, uid=uid)
+                send_sig_info(thread, info, group=True)
+        if reaper.group is not task.group:
+            _reparent_leader(task, child)
 
 
-def _reaper_exits(task: Task) -> None:
-    """A pid namespace loses its process 1: another thread of it, or all of it ends."""
-    ns = task.pid_ns
-    assert ns is not None
-    for other in task.group.threads:
-        if other is not task and other.alive:
-            ns.child_reaper = other
-            return
-    from pygos.kernel.pid_namespace import zap_pid_ns
+def _reparent_leader(task: Task, child: Task) -> None:
+    """A process got a parent in another process: it may be reaped at once or be orphaned."""
+    child.exit_signal = SIGCHLD
+    zombie = child.state is TaskState.ZOMBIE and alone(child) and not child.ptrace
+    if zombie and do_notify_parent(child, SIGCHLD):
+        release_task(child)
+    kill_orphaned_pgrp(child, task)
 
-    zap_pid_ns(task)
+
+def reaper_exits(task: Task) -> None:
+    """A thread of the process 1 of a pid namespace ends."""
+    from pygos.kernel import pid_namespace
+
+    pid_namespace.reaper_exits(task)
 
 
 def _new_reaper(task: Task) -> Task:
@@ -201,47 +221,59 @@ def _new_reaper(task: Task) -> Task:
     return init
 
 
-def _group_is_empty(leader: Task) -> bool:
-    """The leader is dead and no other thread is left: it may be waited for."""
-    return not any(other.alive for other in leader.group.threads)
+def alone(leader: Task) -> bool:
+    """No other thread of the group is left, not even as a zombie for its tracer."""
+    return len(leader.group.threads) == 1
 
 
 def _exit_notify(task: Task, last: bool) -> None:
-    """Tell the parent; threads other than the leader vanish at once."""
+    """Tell the parent or the tracer; threads that nobody traces vanish at once."""
     group = task.group
     leader = group.leader
     if last:
         kill_orphaned_pgrp(leader, None)
-    if task is not leader:
-        release_task(task)
-    else:
+    if task.ptrace:
+        reaped = do_notify_parent(task, _tracer_signal(task))
+    elif task is leader:
         group.poll_queue.wake_all(1)
-    if last and leader.state is TaskState.ZOMBIE:
-        _notify_parent(leader)
+        reaped = alone(task) and do_notify_parent(task, task.exit_signal)
+    else:
+        reaped = True
+    if reaped:
+        release_task(task)
     if group.group_exec_task is not None:
         task.machine.sched.wake_up(group.group_exec_task)
 
 
-def _notify_parent(leader: Task) -> None:
-    """SIGCHLD and wake-ups for a process that became a zombie (do_notify_parent)."""
-    parent = leader.real_parent
-    group = leader.group
-    machine = leader.machine
-    group.poll_queue.wake_all(1)
-    ignored = parent is machine.pid1
-    if leader.exit_signal == SIGCHLD:
+def _tracer_signal(task: Task) -> int:
+    """What a tracer that is the parent gets is the exit signal; any other gets SIGCHLD."""
+    assert task.ptracer is not None
+    own = task.ptracer.group is task.real_parent.group
+    return task.exit_signal if own and task is task.group.leader and alone(task) else SIGCHLD
+
+
+def do_notify_parent(task: Task, signo: int) -> bool:
+    """A zombie's signal to its parent or tracer; True: nobody will wait for it."""
+    parent = task.ptracer or task.real_parent
+    group = task.group
+    if task is group.leader and alone(task):
+        group.poll_queue.wake_all(1)
+    nobody = parent is task.machine.pid1
+    if not task.ptrace and signo == SIGCHLD:
         action = parent.sighand.action[SIGCHLD]
-        ignored = ignored or action.handler == SIG_IGN or bool(action.flags & SA_NOCLDWAIT)
+        nobody = nobody or action.handler == SIG_IGN or bool(action.flags & SA_NOCLDWAIT)
     # clone(2) takes any exit signal; one that doesn't exist is just not sent.
-    if 0 < leader.exit_signal <= NSIG and parent is not machine.pid1:
-        send_sig_info(parent, exit_siginfo(leader, leader.exit_signal), group=True)
-    if ignored:
-        release_task(leader)
+    if 0 < signo <= NSIG and parent is not task.machine.pid1:
+        info = exit_siginfo(task, signo)
+        if parent.pid_ns is not None or parent.cred.user_ns is not None:
+            info.pid, info.uid = pid_vnr(parent, task.pid), show_uid(parent, task.cred.uid)
+        send_sig_info(parent, info, group=True)
     parent.group.wait_chldexit.wake_all()
+    return nobody
 
 
 def exit_siginfo(leader: Task, signo: int) -> SigInfo:
-    """The siginfo of SIGCHLD and waitid(2) for a zombie."""
+    """The siginfo of SIGCHLD and waitid(2) for a zombie, a leader or a traced thread."""
     status = _group_status(leader)
     if status & 0x7F == 0:
         code, value = CLD_EXITED, status >> 8 & 0xFF
@@ -282,7 +314,10 @@ def cgroup_release(task: Task) -> None:
 def release_task(task: Task) -> None:
     """The task is reaped: it leaves every table; its times go to the group."""
     group = task.group
+    if task.ptracer is not None:
+        from pygos.kernel.ptrace_stop import ptrace_unlink
 
+        ptrace_unlink(task)
     if task.cgroups is not None:
         cgroup_release(task)
     task.state = TaskState.DEAD
@@ -297,3 +332,13 @@ def release_task(task: Task) -> None:
     group.maj_flt += task.maj_flt
     group.nvcsw += task.nvcsw
     group.nivcsw += task.nivcsw
+    leader = group.leader
+    if task is leader:
+        return
+    if group.group_exec_task is not None:
+        task.machine.sched.wake_up(group.group_exec_task)
+    elif leader.state is TaskState.ZOMBIE and alone(leader):
+        # The last other thread of a process whose leader had ended before.
+        signo = SIGCHLD if leader.ptrace else leader.exit_signal
+        if do_notify_parent(leader, signo):
+            release_task(leader)

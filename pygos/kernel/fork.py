@@ -35,7 +35,7 @@ from pygos.include.linux.wait import WaitQueue, wait_killable
 from pygos.include.uapi import sched as uapi
 from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_RESOURCE
 from pygos.include.uapi.pidfd import PIDFD_THREAD
-from pygos.kernel.entry_work import SYSCALL_WORK_INHERITED
+from pygos.kernel.entry_work import SYSCALL_WORK_INHERITED, StoppedInCall
 from pygos.kernel.nsproxy import (
     NEW_NAMESPACES,
     copy_namespaces,
@@ -121,6 +121,8 @@ def clone3(task: Task, args: UserAddr, size: Size) -> int:
 
     Errors: E2BIG for a size over a page or non-zero unknown fields; EINVAL; EFAULT.
     """
+    if task.restart is not None:
+        return kernel_clone(task, CloneArgs(0))
     if size > _PAGE:
         raise E2BIG
     if size < _CLONE_ARGS_MIN:
@@ -183,19 +185,48 @@ def kernel_clone(task: Task, args: CloneArgs) -> int:
         child = copy_process(task, args)
         task.machine.nr_forks += 1
         number = child.pid if task.pid_ns is None else pid_vnr(task, child.pid)
+        event = _trace_child(task, child, args) if task.ptrace else 0
         if not args.flags & uapi.CLONE_VFORK:
             task.machine.sched.add(child)
+            if event:
+                _clone_event(task, event, child)
             return number
         task.restart = VforkWait(child.pid, number)
         child.vfork_done = task.restart.queue
         task.machine.sched.add(child)
+        if event:
+            _clone_event(task, event, child, now=True)
     state = task.restart
     assert isinstance(state, VforkWait)
     child_now = task.machine.pids.tasks.get(state.pid)
     busy = child_now is not None and child_now.vfork_done is state.queue
     if busy and not task.fatal_signal_pending():
         wait_killable(task, state.queue, why="kernel_clone")
+    if task.ptrace:
+        from pygos.kernel.ptrace_stop import vfork_done_event
+
+        vfork_done_event(task, state.pid)
     return state.number
+
+
+def _trace_child(task: Task, child: Task, args: CloneArgs) -> int:
+    """The tracer may want the child too, and the event to know of it: its number or 0."""
+    from pygos.kernel.ptrace_stop import clone_event, init_task
+
+    event = clone_event(task, args)
+    init_task(task, child, args.flags, event)
+    return event
+
+
+def _clone_event(task: Task, event: int, child: Task, now: bool = False) -> None:
+    """Tell the tracer of the child: when the call is done, or `now` (vfork)."""
+    from pygos.kernel.ptrace_stop import event_stop, pid_for_tracer, queue_event
+
+    pid = pid_for_tracer(task, child.pid)
+    if not now:
+        queue_event(task, event, pid)
+    elif event_stop(task, event, pid):
+        raise StoppedInCall
 
 
 def _check_flags(task: Task, args: CloneArgs) -> None:
@@ -257,9 +288,9 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
     nsproxy.count += 1
     if nsproxy is not task.nsproxy:
         hold_set(nsproxy)
-    _copy_files(task, child, flags)
     if flags & uapi.CLONE_SYSVSEM:
         _share_semundo(task, child)
+    _copy_files(task, child, flags)
     _copy_sighand(task, child, flags)
     _copy_group(task, child, args)
     _copy_thread(task, child, args)
@@ -371,20 +402,20 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
         child.altstack = SigAltStack(task.altstack.sp, task.altstack.size, task.altstack.flags)
 
 
-def _copy_files(task: Task, child: Task, flags: int) -> None:
-    if flags & uapi.CLONE_FILES:
-        task.files.count += 1
-        child.files = task.files
-    else:
-        child.files = task.machine.fs_hooks.dup_files(task.files)
-
-
 def _share_semundo(task: Task, child: Task) -> None:
     """CLONE_SYSVSEM: parent and child undo their semaphore operations together."""
     if task.sysvsem is None:
         task.sysvsem = SemUndoList()
     task.sysvsem.count += 1
     child.sysvsem = task.sysvsem
+
+
+def _copy_files(task: Task, child: Task, flags: int) -> None:
+    if flags & uapi.CLONE_FILES:
+        task.files.count += 1
+        child.files = task.files
+    else:
+        child.files = task.machine.fs_hooks.dup_files(task.files)
 
 
 def _copy_sighand(task: Task, child: Task, flags: int) -> None:

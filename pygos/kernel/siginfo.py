@@ -85,3 +85,11 @@ def siginfo_bytes(info: SigInfo) -> bytes:
     elif code == SI_SIGIO:
         return _POLL.pack(signo, info.errno, code, 0, info.band, info.fd)
     return _KILL.pack(signo, info.errno, code, 0, info.pid, info.uid, info.value & _M64)
+
+
+def siginfo_from_bytes(raw: bytes) -> SigInfo:
+    """What a program gives as siginfo_t (rt_sigqueueinfo(2), PTRACE_SETSIGINFO): 128 bytes."""
+    from pygos.include.linux.sched import SigInfo
+
+    signo, error, code = memoryview(raw[:12]).cast("i")
+    return SigInfo(signo, code, error, raw=raw)

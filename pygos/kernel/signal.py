@@ -8,8 +8,9 @@ How it meets ``kernel/entry.py``: whenever ``task.notify`` is set or a call ende
 Restart error, ``do_signal(task, restart)`` runs on the way to user mode. Afterwards the task
 
 * is RUNNING: its registers are ready for user mode;
-* is STOPPED: it waits for SIGCONT or SIGKILL, which make it runnable with ``notify`` set; how
-  an interrupted call goes on is then still open and kept in ``task.restart_class``;
+* is STOPPED or TRACED: it waits for SIGCONT, SIGKILL or its tracer, who make it runnable with
+  ``notify`` set; how an interrupted call goes on is then still open and kept in
+  ``task.restart_class``;
 * is dead.
 """
 
@@ -27,6 +28,13 @@ from pygos.include.errno import (
     ERESTARTSYS,
     Restart,
 )
+from pygos.include.linux.jobctl import (
+    JOBCTL_PENDING_MASK,
+    JOBCTL_STOP_DEQUEUED,
+    JOBCTL_STOP_PENDING,
+    JOBCTL_TRAP_FREEZE,
+    JOBCTL_TRAP_MASK,
+)
 from pygos.include.linux.sched import SigAction, SigAltStack, SigInfo, Task, TaskState
 from pygos.include.uapi.signal import (
     SA_NODEFER,
@@ -34,6 +42,7 @@ from pygos.include.uapi.signal import (
     SA_RESTART,
     SIG_DFL,
     SIG_IGN,
+    SIGKILL,
     SIGSTOP,
     SIGTSTP,
     SS_AUTODISARM,
@@ -42,7 +51,6 @@ from pygos.kernel.jobctl import (
     do_signal_stop,
     is_orphaned_pgrp,
     kill_orphaned_pgrp,
-    stop_here,
     will_become_orphaned_pgrp,
 )
 from pygos.kernel.sigqueue import (
@@ -101,6 +109,7 @@ __all__ = [
     "will_become_orphaned_pgrp",
 ]
 
+_KILL_BIT = 1 << (SIGKILL - 1)
 
 
 def do_signal(task: Task, restart: type[Restart] | None = None) -> None:
@@ -140,13 +149,21 @@ def get_signal(task: Task) -> tuple[SigInfo, SigAction] | None:
     while True:
         if _must_die(task, group):
             return None
-        if group.stop_pending:
-            stop_here(task)
-            return None
-        info = dequeue_synchronous(task) or dequeue_signal(task, task.blocked)
+        if task.pt is not None and task.pt.kind:
+            info = _stop_ended(task)
+        elif task.jobctl & JOBCTL_PENDING_MASK:
+            if _stop_or_trap(task):
+                return None
+            continue
+        else:
+            info = dequeue_synchronous(task) or dequeue_signal(task, task.blocked)
+            if info is None:
+                recalc_sigpending(task)
+                return None
+            if task.ptrace and info.signo != SIGKILL and _signal_stop(task, info):
+                return None
         if info is None:
-            recalc_sigpending(task)
-            return None
+            continue
         signo = info.signo
         action = task.sighand.action[signo]
         if task.trace is not None:
@@ -162,18 +179,55 @@ def get_signal(task: Task) -> tuple[SigInfo, SigAction] | None:
             return None
 
 
+def _stop_or_trap(task: Task) -> bool:
+    """Take part in a group stop, or trap for the tracer; True if the task stopped."""
+    if task.jobctl & JOBCTL_STOP_PENDING and do_signal_stop(task, 0):
+        return True
+    if not task.jobctl & JOBCTL_TRAP_MASK:
+        return bool(task.jobctl & JOBCTL_TRAP_FREEZE) and _freeze(task)
+    from pygos.kernel.ptrace_stop import jobctl_trap
+
+    return jobctl_trap(task)
+
+
+def _freeze(task: Task) -> bool:
+    from pygos.kernel.cgroup.freezer import freezer_trap
+
+    freezer_trap(task)
+    return True
+
+
+def _signal_stop(task: Task, info: SigInfo) -> bool:
+    from pygos.kernel.ptrace_stop import signal_stop
+
+    return signal_stop(task, info)
+
+
+def _stop_ended(task: Task) -> SigInfo | None:
+    from pygos.kernel.ptrace_stop import stop_ended
+
+    return stop_ended(task)
+
+
 def _must_die(task: Task, group: SignalStruct) -> bool:
     """The group is ending, or another thread of it is in execve: end this thread."""
+    if task.exiting is not None:
+        from pygos.kernel.exit import do_exit
+
+        do_exit(task, task.exiting)
+        return True
     if group.group_exit:
         if group.coredump is not None and group.coredump.hold(task):
             return True
         from pygos.kernel.exit import do_group_exit
 
+        task.pending.mask &= ~_KILL_BIT
         do_group_exit(task, group.exit_code)
         return True
     if group.group_exec_task is not None and group.group_exec_task is not task:
         from pygos.kernel.exit import do_exit
 
+        task.pending.mask &= ~_KILL_BIT
         do_exit(task, 0)
         return True
     return False
@@ -187,6 +241,8 @@ def _default_action(task: Task, info: SigInfo) -> None:
         return
     if bit & KERNEL_STOP:
         if signo == SIGSTOP or not is_orphaned_pgrp(task):
+            if not task.ptrace:
+                task.jobctl |= JOBCTL_STOP_DEQUEUED
             do_signal_stop(task, signo)
         elif signo == SIGTSTP and task.group is task.machine.main_group:
             _suspend_machine(task)

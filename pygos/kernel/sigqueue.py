@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pygos.include.linux.jobctl import JOBCTL_PENDING_MASK
 from pygos.include.linux.sched import SigInfo, SigPending, Task, TaskState
 from pygos.include.uapi.resource import RLIMIT_SIGPENDING
 from pygos.include.uapi.signal import (
@@ -246,10 +247,11 @@ def recalc_sigpending(task: Task) -> None:
     group = task.group
     task.notify = (
         bool((task.pending.mask | group.shared_pending.mask) & ~task.blocked)
-        or group.stop_pending
+        or bool(task.jobctl & JOBCTL_PENDING_MASK)
         or group.group_exit
         or (group.group_exec_task is not None and group.group_exec_task is not task)
         or task.restart_class is not None
+        or task.exiting is not None
     )
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.include.dataclass import replace
+from pygos.include.linux.jobctl import JOBCTL_STOP_PENDING
 from pygos.include.linux.sched import SIG_DEFAULT, SigInfo, Task, TaskState
 from pygos.include.uapi.signal import (
-    CLD_CONTINUED,
     CLD_STOPPED,
     SI_KERNEL,
     SI_USER,
@@ -21,7 +21,7 @@ from pygos.include.uapi.signal import (
     SIGKILL,
     SIGSEGV,
 )
-from pygos.kernel.jobctl import notify_parent_cldstop
+from pygos.kernel.jobctl import continue_group, notify_parent_cldstop, participate_group_stop
 from pygos.kernel.sigqueue import (
     KERNEL_COREDUMP,
     KERNEL_IGNORE,
@@ -32,7 +32,6 @@ from pygos.kernel.sigqueue import (
     flush_group_mask,
     recalc_sigpending,
     signal_wake_up,
-    unstop,
 )
 
 if TYPE_CHECKING:
@@ -85,26 +84,8 @@ def prepare_signal(task: Task, signo: int, force: bool) -> bool:
         flush_group_mask(task, _CONT_BIT)
     elif signo == SIGCONT:
         flush_group_mask(task, KERNEL_STOP)
-        _continue_group(task)
+        continue_group(task)
     return not sig_ignored(task, signo, force)
-
-
-def _continue_group(task: Task) -> None:
-    """SIGCONT continues a stopped group at once, whatever its disposition."""
-    group = task.group
-    was_stopped, was_stopping = group.group_stop, group.stop_pending
-    group.group_stop = group.stop_pending = False
-    for thread in group.threads:
-        if thread.state is TaskState.STOPPED:
-            unstop(thread)
-        elif was_stopping:
-            recalc_sigpending(thread)
-    if was_stopped:
-        group.continued = True
-        group.stop_reported = False
-        notify_parent_cldstop(group.leader, CLD_CONTINUED)
-    elif was_stopping:
-        notify_parent_cldstop(group.leader, CLD_STOPPED)
 
 
 def send_sig_info(task: Task, info: SigInfo, group: bool, force: bool = False) -> bool:
@@ -211,7 +192,8 @@ def _begin_group_exit(task: Task, signo: int) -> None:
     group = task.group
     group.group_exit = True
     group.exit_code = signo
-    group.stop_pending = group.group_stop = False
+    group.group_stop = False
+    group.stop_count = 0
     for thread in group.threads:
         if thread.alive:
             thread.pending.mask |= _KILL_BIT
@@ -303,9 +285,8 @@ def exit_signals(task: Task) -> None:
     group = task.group
     if len(group.threads) < 2 or group.group_exit:
         return
-    from pygos.kernel.jobctl import check_group_stop
     from pygos.kernel.sigqueue import retarget_shared_pending
 
     retarget_shared_pending(task, ~task.blocked)
-    if group.stop_pending:
-        check_group_stop(group, task)
+    if task.jobctl & JOBCTL_STOP_PENDING and participate_group_stop(task):
+        notify_parent_cldstop(group.leader, CLD_STOPPED)

@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING
 
 from pygos.include.dataclass import dataclass
 from pygos.include.errno import EAGAIN, ECHILD, EINVAL, ESRCH, Errno
-from pygos.include.linux.sched import SigInfo, SignalStruct, TaskState
+from pygos.include.linux.jobctl import JOBCTL_LISTENING
+from pygos.include.linux.pid_namespace import find_vpid, pid_vnr
+from pygos.include.linux.sched import SigInfo, TaskState
 from pygos.include.linux.syscalls import Int, OutInt, Pid, UInt, UserAddr, syscall
 from pygos.include.linux.wait import wait_on
 from pygos.include.uapi import wait as uapi
 from pygos.include.uapi.fcntl import O_NONBLOCK
 from pygos.include.uapi.resource import Rusage
 from pygos.include.uapi.time import Timeval
-from pygos.kernel.exit import SIGCHLD, exit_siginfo, group_times, release_task
+from pygos.kernel.exit import (
+    SIGCHLD,
+    alone,
+    do_notify_parent,
+    exit_siginfo,
+    group_times,
+    release_task,
+)
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
 WNOTHREAD, WALL, WCLONE = uapi.__WNOTHREAD, uapi.__WALL, uapi.__WCLONE
 _WAIT4_OPTIONS = uapi.WNOHANG | uapi.WUNTRACED | uapi.WCONTINUED | WNOTHREAD | WCLONE | WALL
 _WAITID_OPTIONS = _WAIT4_OPTIONS | uapi.WNOWAIT | uapi.WEXITED
-CLD_STOPPED, CLD_CONTINUED = 5, 6
+CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED = 4, 5, 6
 _ANY, _PID, _PGID = 0, 1, 2
 
 
@@ -34,13 +43,13 @@ class WaitOpts:
     number: int
     options: int
 
-    def eligible(self, task: Task, child: Task) -> bool:
-        """Is this one of the children asked for (eligible_child)?"""
+    def eligible(self, child: Task, ptrace: bool) -> bool:
+        """Is this one of the children (or tracees) asked for (eligible_child)?"""
         if self.kind == _PID and child.pid != self.number:
             return False
         if self.kind == _PGID and child.group.pgrp != self.number:
             return False
-        if self.options & WALL:
+        if ptrace or self.options & WALL:
             return True
         return (child.exit_signal != SIGCHLD) == bool(self.options & WCLONE)
 
@@ -72,17 +81,17 @@ def wait4(task: Task, pid: Pid, status: OutInt, options: UInt, rusage: UserAddr)
         status.put32(event.status)
     if rusage:
         task.mm.write(rusage, child_rusage(event.child).to_bytes())
-    return event.child.pid
+    return event.info.pid
 
 
 def _wait4_opts(task: Task, pid: int, options: int) -> WaitOpts:
     if pid == -1:
         return WaitOpts(_ANY, 0, options)
     if pid < 0:
-        return WaitOpts(_PGID, -pid, options)
+        return WaitOpts(_PGID, find_vpid(task, -pid), options)
     if pid == 0:
         return WaitOpts(_PGID, task.group.pgrp, options)
-    return WaitOpts(_PID, pid, options)
+    return WaitOpts(_PID, find_vpid(task, pid), options)
 
 
 @syscall
@@ -138,11 +147,12 @@ def _waitid_opts(task: Task, which: int, number: int, options: int) -> WaitOpts:
     if which == uapi.P_PID:
         if number <= 0:
             raise EINVAL
-        return WaitOpts(_PID, number, options)
+        return WaitOpts(_PID, find_vpid(task, number), options)
     if which == uapi.P_PGID:
         if number < 0:
             raise EINVAL
-        return WaitOpts(_PGID, number or task.group.pgrp, options)
+        pgrp = find_vpid(task, number) if number else task.group.pgrp
+        return WaitOpts(_PGID, pgrp, options)
     if which == uapi.P_PIDFD:
         if number < 0:
             raise EINVAL
@@ -158,17 +168,27 @@ def do_wait(task: Task, opts: WaitOpts) -> Event | None:
     found = False
     for parent in _parents(task, opts):
         for child in tuple(parent.children):
-            if not opts.eligible(task, child):
-                continue
-            found = True
-            event = _child_event(child, opts)
-            if event is not None:
-                return event
+            if opts.eligible(child, False):
+                found = True
+                event = _child_event(task, child, opts, False)
+                if event is not None:
+                    return event
+        for child in tuple(parent.ptraced):
+            if opts.eligible(child, True):
+                found = True
+                event = _child_event(task, child, opts, True)
+                if event is not None:
+                    return event
     if not found:
         raise ECHILD
     if opts.options & uapi.WNOHANG:
         return None
     wait_on(task, task.group.wait_chldexit, why="do_wait")
+
+
+def ptrace_reparented(child: Task) -> bool:
+    """Is the child's tracer another process than its parent?"""
+    return child.ptracer is not None and child.ptracer.group is not child.real_parent.group
 
 
 def _parents(task: Task, opts: WaitOpts) -> list[Task]:
@@ -178,42 +198,81 @@ def _parents(task: Task, opts: WaitOpts) -> list[Task]:
     return list(task.group.threads)
 
 
-def _child_event(child: Task, opts: WaitOpts) -> Event | None:
+def _child_event(task: Task, child: Task, opts: WaitOpts, ptrace: bool) -> Event | None:
+    """News of a child; `ptrace`: for its tracer (wait_consider_task)."""
     options, group = opts.options, child.group
-    if options & uapi.WEXITED and child.state is TaskState.ZOMBIE:
-        if any(other.alive for other in group.threads):
-            return None
-        return _reap(child, opts)
-    if options & uapi.WUNTRACED and group.group_stop and not group.stop_reported:
-        return _stopped(child, group, opts)
-    if options & uapi.WCONTINUED and group.continued:
+    traced = child.ptracer is not None
+    if not ptrace and traced and not ptrace_reparented(child):
+        ptrace = True  # the tracer is the parent: it sees the tracee once
+    if child.state is TaskState.ZOMBIE:
+        reapable = child is not group.leader or alone(child)
+        if reapable:
+            wanted = options & uapi.WEXITED and (ptrace or not traced)
+            return _reap(task, child, opts) if wanted else None
+    if ptrace:
+        event = _trapped(task, child, opts)
+    elif options & uapi.WUNTRACED and group.group_stop and not group.stop_reported:
+        event = _stopped(task, child, opts)
+    else:
+        event = None
+    if event is None and options & uapi.WCONTINUED and group.continued:
         if not options & uapi.WNOWAIT:
             group.continued = False
-        return Event(child, 0xFFFF, _info(child, CLD_CONTINUED, 18))
-    return None
+        return Event(child, 0xFFFF, _info(task, child, CLD_CONTINUED, 18))
+    return event
 
 
-def _stopped(child: Task, group: SignalStruct, opts: WaitOpts) -> Event | None:
-    if any(other.state is not TaskState.STOPPED for other in group.threads if other.alive):
+def _trapped(task: Task, child: Task, opts: WaitOpts) -> Event | None:
+    """The stop of a tracee, once, for its tracer."""
+    pt = child.pt
+    if child.state is not TaskState.TRACED or child.jobctl & JOBCTL_LISTENING:
         return None
+    if pt is None or not pt.code:
+        return None
+    code = pt.code
+    if not opts.options & uapi.WNOWAIT:
+        pt.code = 0
+    return Event(child, code << 8 | 0x7F, _info(task, child, CLD_TRAPPED, code))
+
+
+def _stopped(task: Task, child: Task, opts: WaitOpts) -> Event:
+    """The stop of a whole group, once, for its parent."""
+    group = child.group
     if not opts.options & uapi.WNOWAIT:
         group.stop_reported = True
     code = group.stop_code
-    return Event(child, code << 8 | 0x7F, _info(child, CLD_STOPPED, code))
+    return Event(child, code << 8 | 0x7F, _info(task, child, CLD_STOPPED, code))
 
 
-def _info(child: Task, code: int, status: int) -> SigInfo:
-    return SigInfo(SIGCHLD, code, pid=child.pid, uid=child.cred.uid, status=status)
+def _info(task: Task, child: Task, code: int, status: int) -> SigInfo:
+    pid = pid_vnr(task, child.pid)
+    return SigInfo(SIGCHLD, code, pid=pid, uid=child.cred.uid, status=status)
 
 
-def _reap(child: Task, opts: WaitOpts) -> Event:
+def _reap(task: Task, child: Task, opts: WaitOpts) -> Event:
     group = child.group
     status = group.exit_code if group.group_exit else child.exit_code
-    event = Event(child, status, exit_siginfo(child, SIGCHLD))
-    if not opts.options & uapi.WNOWAIT:
+    info = exit_siginfo(child, SIGCHLD)
+    info.pid = pid_vnr(task, child.pid)
+    event = Event(child, status, info)
+    if opts.options & uapi.WNOWAIT:
+        return event
+    if child is group.leader and ptrace_reparented(child):
+        # The parent may wait for it too, now that the tracer has seen its end.
+        _give_to_parent(child)
+        return event
+    if child is group.leader:
         _add_child_usage(child)
-        release_task(child)
+    release_task(child)
     return event
+
+
+def _give_to_parent(child: Task) -> None:
+    from pygos.kernel.ptrace_stop import ptrace_unlink
+
+    ptrace_unlink(child)
+    if do_notify_parent(child, child.exit_signal):
+        release_task(child)
 
 
 def _add_child_usage(child: Task) -> None:

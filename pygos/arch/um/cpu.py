@@ -8,6 +8,18 @@ import signal
 from typing import TYPE_CHECKING
 
 from pygos.arch.x86.regs import NREGS
+from pygos.host.code import (
+    BATCH,
+    BLOCK_SIZE,
+    COUNT,
+    LIST,
+    PID,
+    PTRACE_SYSEMU,
+    PTRACE_SYSEMU_SINGLESTEP,
+    REQUEST,
+    WHO,
+)
+from pygos.include.linux.platform import Trap, TrapKind
 from pygos.host.code import BATCH, BLOCK_SIZE, COUNT, LIST, PID, WHO
 from pygos.include.errno import ENODEV
 from pygos.include.linux.platform import TRAP_CPUID, TRAP_TSC, Trap, TrapKind
@@ -47,6 +59,7 @@ class Stub:
         block[LIST] = list_addr
         block[PID] = block[WHO] = self.pid
         block[BATCH] = batch_addr
+        block[REQUEST] = PTRACE_SYSEMU
 
 
 class UmCpu:
@@ -88,6 +101,13 @@ class UmCpu:
             self.kicked = True
             os.kill(self.pid, signal.SIGURG)
 
+    def set_step(self, on: bool) -> None:
+        """Trap (SIGTRAP, TRAP_TRACE) after each instruction from the next resume on.
+
+        A `syscall` instruction only makes its own trap. The host's ptrace does it: it sets TF
+        in the flags, hides it from whoever reads them and knows instructions that change it.
+        """
+        self.block[REQUEST] = PTRACE_SYSEMU_SINGLESTEP if on else PTRACE_SYSEMU
     def set_traps(self, traps: int) -> None:
         """See Cpu.set_traps."""
         stub = self.stub
@@ -124,4 +144,5 @@ class UmCpu:
     def release(self) -> None:
         """The thread is gone."""
         self.platform.forget(self)
+        self.set_step(False)
         self.space.put_stub(self)

@@ -26,14 +26,19 @@ def arch_prctl(task: Task, option: Int, arg2: UserAddr) -> int:
 
     Errors: EPERM for a base outside user space; EINVAL; EFAULT; ENODEV.
     """
+    return do_arch_prctl(task, task, option, arg2)
+
+
+def do_arch_prctl(task: Task, target: Task, option: int, arg2: int) -> int:
+    """What arch_prctl(2) does for `target`, for its tracer too; `arg2` points into `task`."""
     if option == uapi.ARCH_SET_FS:
-        _set_base(task, FS_BASE, arg2)
+        _set_base(target, FS_BASE, arg2)
     elif option == uapi.ARCH_SET_GS:
-        _set_base(task, GS_BASE, arg2)
+        _set_base(target, GS_BASE, arg2)
     elif option == uapi.ARCH_GET_FS:
-        OutInt(_mem(task), arg2).put64(task.regs[FS_BASE])
+        OutInt(_mem(task), arg2).put64(target.regs[FS_BASE])
     elif option == uapi.ARCH_GET_GS:
-        OutInt(_mem(task), arg2).put64(task.regs[GS_BASE])
+        OutInt(_mem(task), arg2).put64(target.regs[GS_BASE])
     elif option == uapi.ARCH_GET_CPUID:
         return int(not task.flags & PF_NOCPUID)
     elif option == uapi.ARCH_SET_CPUID:

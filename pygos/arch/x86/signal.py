@@ -221,6 +221,16 @@ def _restore_altstack(task: Task, sp: int, flags: int, size: int) -> None:
         pass
 
 
+def fpu_shape(task: Task) -> fpu.FpuShape:
+    """What all FPU images of this machine have in common."""
+    shape: fpu.FpuShape | None = task.machine.misc.get(_SHAPE)
+    if shape is None:
+        cpu = task.cpu
+        assert cpu is not None
+        shape = task.machine.misc[_SHAPE] = fpu.FpuShape(cpu.get_fpu())
+    return shape
+
+
 def _restore_fpu(task: Task, mm: UserMemory, fpstate: int) -> None:
     """Load the frame's FPU state; no pointer: the initial state. EFAULT, ValueError."""
     cpu = task.cpu
@@ -228,9 +238,7 @@ def _restore_fpu(task: Task, mm: UserMemory, fpstate: int) -> None:
     if not fpstate:
         cpu.set_fpu(None)
         return
-    shape: fpu.FpuShape | None = task.machine.misc.get(_SHAPE)
-    if shape is None:
-        shape = task.machine.misc[_SHAPE] = fpu.FpuShape(cpu.get_fpu())
+    shape = fpu_shape(task)
     try:
         data = mm.read(fpstate, shape.frame_size + fpu.MAGIC2_SIZE)
     except EFAULT:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pygos.fs.dcache import d_path
 from pygos.fs.proc.access import mm_of, require_access
 from pygos.fs.synthetic import Synthetic, SyntheticFileOperations, synthetic
-from pygos.include.errno import EFAULT, EIO
+from pygos.include.errno import EIO
 from pygos.mm.maps import show_maps, show_smaps, show_smaps_rollup
+from pygos.mm.remote import access_remote_vm
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File, Inode
@@ -57,7 +58,7 @@ def smaps_rollup(task: Task, target: Any) -> bytes:
 
 
 class MemFileOperations(SyntheticFileOperations):
-    """The memory of the process, at its own addresses."""
+    """The memory of the process, at its own addresses, as ptrace(2) reads and writes it."""
 
     __slots__ = ()
 
@@ -66,12 +67,11 @@ class MemFileOperations(SyntheticFileOperations):
         done = 0
         while mm is not None and buf.length:
             step = min(buf.length, 4096 - (pos & 0xFFF))
-            try:
-                data = mm.read(pos, step)
-            except EFAULT:
+            data = access_remote_vm(mm, pos, step)
+            if not data:
                 if done:
                     break
-                raise EIO from None
+                raise EIO
             moved = buf.put(data)
             done += moved
             pos += moved
@@ -84,12 +84,10 @@ class MemFileOperations(SyntheticFileOperations):
         done = 0
         while mm is not None and buf.length:
             data = buf.take(min(buf.length, 4096 - (pos & 0xFFF)))
-            try:
-                mm.write(pos, data)
-            except EFAULT:
+            if len(access_remote_vm(mm, pos, len(data), data)) < len(data):
                 if done:
                     break
-                raise EIO from None
+                raise EIO
             done += len(data)
             pos += len(data)
         return done

@@ -157,13 +157,14 @@ class SignalStruct:
         "shared_pending",
         "stime",
         "stop_code",
-        "stop_pending",
+        "stop_count",
         "stop_reported",
         "tgid",
         "threads",
         "timer_create_restore_ids",
         "utime",
         "wait_chldexit",
+        "yama_ptracer",
     )
 
     def __init__(self, tgid: int) -> None:
@@ -191,8 +192,8 @@ class SignalStruct:
         #: The group is stopped by job control; stop_code is the signal.
         self.group_stop = False
         self.stop_code = 0
-        #: A group stop has begun; threads that see it stop, the last one sets group_stop.
-        self.stop_pending = False
+        #: A group stop has begun and so many threads haven't stopped yet.
+        self.stop_count = 0
         self.stop_reported = False
         self.continued = False
         self.group_exec_task: Task | None = None
@@ -215,6 +216,8 @@ class SignalStruct:
         #: timer_create(2) takes the number of a new timer from the program (CRIU).
         self.timer_create_restore_ids = False
         self.oom_score_adj = 0
+        #: PR_SET_PTRACER: a process that may trace this one with its descendants; True: any.
+        self.yama_ptracer: Task | bool | None = None
 
 
 @dataclass(slots=True)
@@ -245,6 +248,28 @@ class SemUndoList:
         if not self.count:
             for undo in tuple(self.undos.values()):
                 undo.apply(task)
+
+
+class PtraceState:
+    """What a tracee keeps of its stops (the ptrace members of struct task_struct)."""
+
+    __slots__ = ("bps", "code", "cred", "event", "info", "kind", "message")
+
+    def __init__(self) -> None:
+        #: The kind of the stop that it is in or is coming back from; 0: none.
+        self.kind = 0
+        #: The stop's status for wait(2), 0 once reported; then the tracer's signal.
+        self.code = 0
+        #: PTRACE_GETEVENTMSG's value.
+        self.message = 0
+        #: PTRACE_GETSIGINFO's; None in a plain group stop.
+        self.info: SigInfo | None = None
+        #: An event that is to be reported when the call in progress is done: (event, message).
+        self.event: tuple[int, int] | None = None
+        #: The tracer's credentials when it attached.
+        self.cred: Cred | None = None
+        #: Debug registers as written, by number.
+        self.bps: dict[int, int] = {}
 
 
 class Task:
@@ -310,6 +335,7 @@ class Task:
         "pid_ns",
         "policy",
         "prio",
+        "pt",
         "ptrace",
         "ptraced",
         "ptracer",
@@ -463,9 +489,12 @@ class Task:
         self.trace: Any = None
         #: The wait status with which the task goes on to exit after PTRACE_EVENT_EXIT.
         self.exiting: int | None = None
+        #: PT_PTRACED, PT_SEIZED and the options (kernel/ptrace_stop.py); 0: not traced.
         self.ptrace = 0
+        #: Who traces it; what it traces; and the state of a stop for the tracer.
         self.ptracer: Task | None = None
         self.ptraced: dict[Task, None] = {}
+        self.pt: PtraceState | None = None
         #: JOBCTL_*: what stops and traps the task is about to make (kernel/jobctl.py).
         self.jobctl = 0
         #: PF_*; inherited.
