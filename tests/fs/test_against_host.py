@@ -33,7 +33,6 @@ from pygos.fs.namei_calls import (
 from pygos.fs.open import open_
 from pygos.fs.truncate import truncate
 from pygos.include.linux.fs import S_IFDIR, S_IFLNK, S_IFMT
-from pygos.mm.uaccess import KernelBuffer
 from tests.support.kernel import AT_FDCWD, Kernel, boot
 
 NAMES = st.sampled_from([b"a", b"b", b"c", b"d"])
@@ -152,10 +151,9 @@ class Comparison(RuleBasedStateMachine):
     def readlink(self, path: bytes) -> None:
         if self.escapes(path):
             return
-        room = bytearray(256)
-        ours: int | bytes = self.k.call(readlink, path, KernelBuffer(room))
+        ours: int | bytes = self.k.call(readlink, path, self.k.scratch, 256)
         if isinstance(ours, int) and ours >= 0:
-            ours = bytes(room[:ours])
+            ours = self.k.mem.read(self.k.scratch, ours)
         assert ours == host(lambda: os.readlink(path))
 
     @rule(old=paths(), new=paths(), follow=st.booleans())
