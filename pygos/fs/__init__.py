@@ -31,6 +31,7 @@ SYSCALL_MODULES: Final = (
     "pygos.fs.statfs",
     "pygos.fs.fs_struct",
     "pygos.fs.mount",
+    "pygos.fs.umount",
     "pygos.fs.fcntl",
     "pygos.fs.ioctl",
     "pygos.fs.locks",

@@ -207,8 +207,11 @@ def d_path(path: Path, root: Path | None, unreachable: bool = False) -> bytes:
     begins with "(unreachable)", as getcwd(2) shows it. Errors: ENAMETOOLONG (PATH_MAX).
     """
     dentry = path.dentry
-    if dentry.d_op is not None and (text := dentry.d_op.d_dname(dentry)) is not None:
-        return text
+    bound = dentry is path.mnt.mnt_root and dentry.d_parent is dentry
+    if dentry.d_op is not None and not bound:
+        text = dentry.d_op.d_dname(dentry)
+        if text is not None:
+            return text
     names, reached = _components(path, root)
     names.reverse()
     text = b"/" + b"/".join(names)

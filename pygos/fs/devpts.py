@@ -144,6 +144,7 @@ class DevptsType(FileSystemType):
 
     __slots__ = ()
     name = "devpts"
+    userns_mount = True
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         info = PtsFs()

@@ -196,25 +196,44 @@ def vfs_link(task: Task, old: Dentry, dir: Inode, dentry: Dentry) -> None:
     inode.i_flags &= ~S_LINKABLE
 
 
+def _check_mounted(task: Task, dentry: Dentry) -> None:
+    """EBUSY if something is mounted there as the caller sees it."""
+    from pygos.fs.namespace import is_local_mountpoint
+
+    if is_local_mountpoint(task, dentry):
+        raise EBUSY
+
+
+def _detach_mounts(task: Task, dentry: Dentry) -> None:
+    """A name is gone that was a mountpoint elsewhere."""
+    from pygos.fs.mount_tree import detach_mounts
+
+    detach_mounts(task.machine, dentry)
+
+
 def vfs_unlink(task: Task, dir: Inode, dentry: Dentry) -> None:
     """Remove a name that is no directory. Errors: as may_delete(); EBUSY (a mountpoint)."""
     may_delete(task, dir, dentry, False)
     if dentry.d_mounted:
-        raise EBUSY
+        _check_mounted(task, dentry)
     dir.i_op.unlink(task, dir, dentry)
     d_delete(dentry)
+    if dentry.d_mounted:
+        _detach_mounts(task, dentry)
 
 
 def vfs_rmdir(task: Task, dir: Inode, dentry: Dentry) -> None:
     """Remove an empty directory. Errors: as may_delete(); EBUSY, ENOTEMPTY."""
     may_delete(task, dir, dentry, True)
     if dentry.d_mounted:
-        raise EBUSY
+        _check_mounted(task, dentry)
     inode = dentry.d_inode
     assert inode is not None
     dir.i_op.rmdir(task, dir, dentry)
     inode.i_flags |= S_DEAD
     d_delete(dentry)
+    if dentry.d_mounted:
+        _detach_mounts(task, dentry)
 
 
 def vfs_rename(
@@ -240,8 +259,9 @@ def vfs_rename(
         if exchange and new_is_dir:
             assert target is not None
             inode_permission(task, target, MAY_WRITE)
-    if old.d_mounted or new.d_mounted:
-        raise EBUSY
+    for dentry in (old, new):
+        if dentry.d_mounted:
+            _check_mounted(task, dentry)
     old_dir.i_op.rename(task, old_dir, old, new_dir, new, flags)
     if exchange:
         d_exchange(old, new)
@@ -250,6 +270,8 @@ def vfs_rename(
         assert target is not None
         target.i_flags |= S_DEAD
     d_move(old, new)
+    if new.d_mounted:
+        _detach_mounts(task, new)
 
 
 def check_rename(old: Parent, new: Parent, source: Dentry, target: Dentry, flags: int) -> None:

@@ -1,22 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mounts: the tree of them, and their lists in /proc. The system calls are in fs/mount.py.
+"""Mounts: the trees of them, copying, attaching and taking them apart (fs/namespace.c).
 
 A mount is found by (parent mount, mountpoint dentry) in its namespace's table; fs/walk.py
-steps over mountpoints by that. All mounts are private: nothing propagates.
+steps over mountpoints by that. Trees are linked first (``mnt_parent``, ``mnt_children``) and
+then committed to a namespace. What a change means for other mounts is fs/pnode.py's; the
+system calls are in fs/mount.py and fs/umount.py, the lists of /proc in fs/proc_namespace.py.
+
+Attaching trees and taking them apart is in fs/mount_tree.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import IntFlag
+from typing import TYPE_CHECKING, Final
 
-from pygos.fs.dcache import d_path, dentry_path, is_subdir
-from pygos.fs.super import get_fs_type, kill_super
-from pygos.fs.walk import follow_mounts
-from pygos.include.errno import (
-    EBUSY,
-    EINVAL,
+from pygos.fs.dcache import is_subdir
+from pygos.fs.pnode import (
+    join_peers,
+    make_private,
+    set_master,
+    set_shared,
 )
+from pygos.fs.super import deactivate, get_fs_type
+from pygos.fs.walk import follow_mounts
+from pygos.include.errno import EINVAL, ENOSPC
 from pygos.include.linux.fs import (
+    MNT_LOCK_ATIME,
+    MNT_LOCK_NODEV,
+    MNT_LOCK_NOEXEC,
+    MNT_LOCK_NOSUID,
+    MNT_LOCK_READONLY,
+    MNT_LOCKED,
     MNT_NOATIME,
     MNT_NODEV,
     MNT_NODIRATIME,
@@ -25,39 +39,37 @@ from pygos.include.linux.fs import (
     MNT_NOSYMFOLLOW,
     MNT_READONLY,
     MNT_RELATIME,
+    MNT_UNBINDABLE,
     SB_RDONLY,
     MntNamespace,
     Mount,
     Path,
 )
-from pygos.include.uapi.kdev_t import major, minor
 from pygos.include.uapi.mount import (
-    MNT_DETACH,
     MS_NOATIME,
     MS_NODEV,
     MS_NODIRATIME,
     MS_NOEXEC,
     MS_NOSUID,
     MS_NOSYMFOLLOW,
-    MS_PRIVATE,
     MS_RDONLY,
-    MS_SHARED,
-    MS_SLAVE,
     MS_STRICTATIME,
-    MS_UNBINDABLE,
 )
 
 if TYPE_CHECKING:
-    from pygos.include.linux.fs import Dentry, FsStruct, SuperBlock
+    from pygos.include.linux.fs import Dentry, FsStruct
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
     from pygos.include.linux.user_namespace import UserNamespace
 
-_PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
-#: How many mounts a namespace may have (fs.mount-max).
-MOUNT_MAX = 100_000
+#: How many mounts a namespace may have (fs.mount-max), and all of the machine.
+MOUNT_MAX: Final = 100_000
+_MACHINE_MAX: Final = 400_000
+#: machine.misc: mounts by the dentry that they are on.
+_MOUNTPOINTS: Final = "mountpoints"
+_POLLERR_PRI: Final = 0xA
 
-_MNT_OF_MS = (
+_MNT_OF_MS: Final = (
     (MS_RDONLY, MNT_READONLY),
     (MS_NOSUID, MNT_NOSUID),
     (MS_NODEV, MNT_NODEV),
@@ -66,18 +78,25 @@ _MNT_OF_MS = (
     (MS_NODIRATIME, MNT_NODIRATIME),
     (MS_NOSYMFOLLOW, MNT_NOSYMFOLLOW),
 )
-_OPTION_TEXT = (
-    (MNT_NOSUID, ",nosuid"),
-    (MNT_NODEV, ",nodev"),
-    (MNT_NOEXEC, ",noexec"),
-    (MNT_NOATIME, ",noatime"),
-    (MNT_NODIRATIME, ",nodiratime"),
-    (MNT_RELATIME, ",relatime"),
-    (MNT_NOSYMFOLLOW, ",nosymfollow"),
+_LOCKS: Final = (
+    (MNT_READONLY, MNT_LOCK_READONLY),
+    (MNT_NODEV, MNT_LOCK_NODEV),
+    (MNT_NOSUID, MNT_LOCK_NOSUID),
+    (MNT_NOEXEC, MNT_LOCK_NOEXEC),
 )
 
 
-# -- the tree
+class Clone(IntFlag):
+    """How a copy relates to the original; 0: as a bind mount does."""
+
+    SLAVE = 1
+    PRIVATE = 2
+    SHARED_TO_SLAVE = 4
+    MAKE_SHARED = 8
+    COPY_UNBINDABLE = 16
+
+
+# -- finding
 
 
 def mnt_flags(flags: int) -> int:
@@ -91,7 +110,7 @@ def mnt_flags(flags: int) -> int:
 
 def lookup_mnt(path: Path) -> Mount | None:
     """What is mounted at a place (not what is mounted on that)."""
-    ns: MntNamespace | None = path.mnt.mnt_ns
+    ns = path.mnt.mnt_ns
     return ns.table.get((path.mnt.mnt_id, path.dentry)) if ns is not None else None
 
 
@@ -99,34 +118,6 @@ def follow_mount(path: Path) -> Path:
     """The place on top of all mounts at `path`."""
     mnt, dentry = follow_mounts(path.mnt, path.dentry)
     return Path(mnt, dentry)
-
-
-def attach_mount(mnt: Mount, path: Path) -> None:
-    """Mount `mnt` on `path` (which must be the top of what is mounted there)."""
-    ns: MntNamespace = path.mnt.mnt_ns
-    mnt.mnt_parent = path.mnt
-    mnt.mnt_mountpoint = path.dentry
-    mnt.mnt_ns = ns
-    path.mnt.mnt_children.append(mnt)
-    path.dentry.d_mounted += 1
-    ns.table[path.mnt.mnt_id, path.dentry] = mnt
-    _changed(ns)
-
-
-def detach_mount(mnt: Mount) -> None:
-    """Take a mount out of the tree; what is mounted below goes with it."""
-    ns: MntNamespace = mnt.mnt_ns
-    del ns.table[mnt.mnt_parent.mnt_id, mnt.mnt_mountpoint]
-    mnt.mnt_parent.mnt_children.remove(mnt)
-    mnt.mnt_mountpoint.d_mounted -= 1
-    mnt.mnt_parent = mnt
-    mnt.mnt_mountpoint = mnt.mnt_root
-    _changed(ns)
-
-
-def _changed(ns: MntNamespace) -> None:
-    ns.event += 1
-    ns.poll.wake_all(0x2)  # POLLPRI, as /proc/mounts reports it
 
 
 def subtree(mnt: Mount) -> list[Mount]:
@@ -137,6 +128,90 @@ def subtree(mnt: Mount) -> list[Mount]:
     return found
 
 
+class Mountpoints:
+    """All mounts that are linked to a parent, by the dentry that they are on."""
+
+    __slots__ = ("on", "total")
+
+    def __init__(self) -> None:
+        self.on: dict[Dentry, dict[Mount, None]] = {}
+        self.total = 0
+
+
+def mountpoints(machine: Machine) -> Mountpoints:
+    """The machine's index, made at the first use."""
+    found: Mountpoints | None = machine.misc.get(_MOUNTPOINTS)
+    if found is None:
+        found = machine.misc[_MOUNTPOINTS] = Mountpoints()
+    return found
+
+
+def is_local_mountpoint(task: Task, dentry: Dentry) -> bool:
+    """Is something mounted on this dentry in the task's own namespace?"""
+    ns = task.nsproxy.mnt
+    return any(mnt.mnt_ns is ns for mnt in mountpoints(task.machine).on.get(dentry, ()))
+
+
+# -- linking
+
+
+def link_mnt(machine: Machine, mnt: Mount, parent: Mount, dentry: Dentry) -> None:
+    """Put a mount on a place of another, in the tree of which it becomes a part."""
+    mnt.mnt_parent = parent
+    mnt.mnt_mountpoint = dentry
+    parent.mnt_children.append(mnt)
+    dentry.d_mounted += 1
+    index = mountpoints(machine)
+    index.on.setdefault(dentry, {})[mnt] = None
+    index.total += 1
+
+
+def unlink_mnt(machine: Machine, mnt: Mount) -> None:
+    """Take a mount with all below it from its parent."""
+    dentry, parent, ns = mnt.mnt_mountpoint, mnt.mnt_parent, mnt.mnt_ns
+    if parent is mnt:
+        return
+    if ns is not None:
+        ns.table.pop((parent.mnt_id, dentry), None)
+    parent.mnt_children.remove(mnt)
+    dentry.d_mounted -= 1
+    index = mountpoints(machine)
+    index.total -= 1
+    on = index.on[dentry]
+    del on[mnt]
+    if not on:
+        del index.on[dentry]
+    mnt.mnt_parent = mnt
+    mnt.mnt_mountpoint = mnt.mnt_root
+
+
+def commit_tree(top: Mount, ns: MntNamespace) -> None:
+    """A linked tree becomes visible in a namespace."""
+    for mnt in subtree(top):
+        mnt.mnt_ns = ns
+        if mnt.mnt_parent is not mnt:
+            ns.table[mnt.mnt_parent.mnt_id, mnt.mnt_mountpoint] = mnt
+    touch_ns(ns)
+
+
+def touch_ns(ns: MntNamespace) -> None:
+    """The list of mounts has changed; /proc/mounts tells pollers."""
+    ns.event += 1
+    ns.poll.wake_all(_POLLERR_PRI)
+
+
+# -- making
+
+
+def check_room(machine: Machine, ns: MntNamespace | None, count: int) -> None:
+    """May there be `count` more mounts (in `ns`)? ENOSPC."""
+    limit = int(machine.sysctl.get("fs.mount-max", MOUNT_MAX))
+    if ns is not None and len(ns.table) + 1 + count > limit:
+        raise ENOSPC
+    if mountpoints(machine).total + count > _MACHINE_MAX:
+        raise ENOSPC
+
+
 def kern_mount(task: Task, fstype: str, source: str, flags: int, data: str) -> Mount:
     """A new instance of a file system, not attached yet. ENODEV, and what the type says."""
     kind = get_fs_type(task.machine, fstype)
@@ -145,6 +220,8 @@ def kern_mount(task: Task, fstype: str, source: str, flags: int, data: str) -> M
         sb.s_flags |= SB_RDONLY
     if sb not in task.machine.supers:
         task.machine.supers.append(sb)
+        if task.cred.user_ns is not None:
+            sb.s_user_ns = kind.user_ns(task)
     root = kind.mount_root(task, sb)
     return task.machine.new_mount(root, source or "none", mnt_flags(flags))
 
@@ -152,12 +229,23 @@ def kern_mount(task: Task, fstype: str, source: str, flags: int, data: str) -> M
 def new_mnt_ns(
     machine: Machine, root: Mount, user_ns: UserNamespace | None = None
 ) -> MntNamespace:
-    """A namespace with `root` at its top."""
-    ns = MntNamespace(root, user_ns)
-    root.mnt_ns = ns
-    root.mnt_parent = root
-    root.mnt_mountpoint = root.mnt_root
+    """A namespace whose tree is `root` and what is linked below it."""
+    ns = MountNamespace(root, user_ns)
+    commit_tree(root, ns)
     return ns
+
+
+class MountNamespace(MntNamespace):
+    """A mount namespace; its end takes its tree apart."""
+
+    __slots__ = ()
+
+    def ns_free(self, machine: Machine) -> None:
+        if self.root.mnt_ns is self:
+            from pygos.fs.mount_tree import reap_detached, umount_tree
+
+            umount_tree(machine, subtree(self.root), True)
+            reap_detached(machine)
 
 
 def do_mount_internal(
@@ -174,175 +262,95 @@ def do_mount_internal(
     """
     mnt = kern_mount(machine.init_task, fstype, source, flags, data)
     if mountpoint is None:
-        machine.init_mnt_ns = new_mnt_ns(machine, mnt)
+        init_mount_tree(machine, mnt)
     else:
-        attach_mount(mnt, follow_mount(mountpoint))
+        path = follow_mount(mountpoint)
+        link_mnt(machine, mnt, path.mnt, path.dentry)
+        assert path.mnt.mnt_ns is not None
+        commit_tree(mnt, path.mnt.mnt_ns)
     return mnt
 
 
-def clone_mount(machine: Machine, old: Mount, root: Dentry) -> Mount:
+def init_mount_tree(machine: Machine, root: Mount) -> None:
+    """The first namespace: `root` is mounted on an empty rootfs, which nobody gets to see."""
+    from pygos.fs.tmpfs import rootfs_super
+
+    below = machine.new_mount(rootfs_super(machine.init_task).s_root, "rootfs")
+    link_mnt(machine, root, below, below.mnt_root)
+    machine.init_mnt_ns = new_mnt_ns(machine, below)
+
+
+# -- copying
+
+
+def clone_mnt(machine: Machine, old: Mount, root: Dentry, how: Clone) -> Mount:
     """Another mount of the tree at `root`, with the flags of `old`."""
-    return machine.new_mount(root, old.mnt_devname, old.mnt_flags)
+    new = machine.new_mount(root, old.mnt_devname, old.mnt_flags)
+    if how & Clone.SLAVE or (how & Clone.SHARED_TO_SLAVE and old.mnt_group is not None):
+        set_master(new, old.mnt_group)
+    elif not how & Clone.PRIVATE:
+        if not how & Clone.SHARED_TO_SLAVE:
+            join_peers(new, old)
+        set_master(new, old.mnt_master)
+    if how & Clone.MAKE_SHARED:
+        set_shared(machine, new)
+    return new
 
 
-def copy_tree(machine: Machine, old: Mount, root: Dentry) -> Mount:
-    """A copy of a mount and of all mounts below `root` in it, not attached."""
-    top = clone_mount(machine, old, root)
+def copy_tree(machine: Machine, old: Mount, root: Dentry, how: Clone) -> Mount:
+    """A linked copy of a mount and of all mounts below `root` in it.
+
+    Unbindable ones are left out, with what is on them. EINVAL if `old` is one; ENOSPC.
+    """
+    if old.mnt_flags & MNT_UNBINDABLE and not how & Clone.COPY_UNBINDABLE:
+        raise EINVAL
+    top = clone_mnt(machine, old, root, how)
     pairs = [(old, top)]
-    copies: dict[int, Mount] = {}
     for source, copy in pairs:
         for child in source.mnt_children:
             if source is old and not is_subdir(child.mnt_mountpoint, root):
                 continue
-            new = clone_mount(machine, child, child.mnt_root)
-            new.mnt_parent, new.mnt_mountpoint = copy, child.mnt_mountpoint
-            copies[new.mnt_id] = new
+            if child.mnt_flags & MNT_UNBINDABLE and not how & Clone.COPY_UNBINDABLE:
+                continue
+            new = clone_mnt(machine, child, child.mnt_root, how)
+            link_mnt(machine, new, copy, child.mnt_mountpoint)
             pairs.append((child, new))
-    top.mnt_private = list(copies.values())
+        if len(pairs) > MOUNT_MAX:
+            free_tree(machine, top)
+            raise ENOSPC
     return top
 
 
-def attach_tree(top: Mount, path: Path) -> None:
-    """Attach what copy_tree() made."""
-    below: list[Mount] = top.mnt_private or []
-    top.mnt_private = None
-    attach_mount(top, path)
-    for mnt in below:
-        attach_mount(mnt, Path(mnt.mnt_parent, mnt.mnt_mountpoint))
+def free_tree(machine: Machine, top: Mount) -> None:
+    """A linked tree that was never seen isn't needed after all."""
+    for mnt in reversed(subtree(top)):
+        unlink_mnt(machine, mnt)
+        make_private(machine, mnt)
+        deactivate(mnt.mnt_sb)
 
 
 def copy_mnt_ns(task: Task, user_ns: UserNamespace | None, fs: FsStruct) -> MntNamespace:
     """A copy of the task's mount tree (CLONE_NEWNS), owned by `user_ns`; moves `fs` over."""
     machine = task.machine
-    old: MntNamespace = task.nsproxy.mnt
-    top = copy_tree(machine, old.root, old.root.mnt_root)
-    below: list[Mount] = top.mnt_private
-    top.mnt_private = None
-    ns = new_mnt_ns(machine, top, user_ns)
-    for mnt in below:
-        attach_mount(mnt, Path(mnt.mnt_parent, mnt.mnt_mountpoint))
+    old = task.nsproxy.mnt
+    check_room(machine, None, len(old.table) + 1)
+    how = Clone.COPY_UNBINDABLE
+    if old.user_ns is not user_ns:
+        how |= Clone.SHARED_TO_SLAVE
+    top = copy_tree(machine, old.root, old.root.mnt_root, how)
+    if old.user_ns is not user_ns:
+        lock_tree(top)
     twins = dict(zip(subtree(old.root), subtree(top), strict=True))
     fs.root = Path(twins.get(fs.root.mnt, fs.root.mnt), fs.root.dentry)
     fs.pwd = Path(twins.get(fs.pwd.mnt, fs.pwd.mnt), fs.pwd.dentry)
-    return ns
+    return new_mnt_ns(machine, top, user_ns)
 
 
-# -- umount
-
-
-def _mounts_of(machine: Machine, sb: SuperBlock) -> bool:
-    """Is an instance still mounted in some namespace?"""
-    spaces = {id(machine.init_mnt_ns): machine.init_mnt_ns}
-    for task in machine.pids.tasks.values():
-        spaces[id(task.nsproxy.mnt)] = task.nsproxy.mnt
-    return any(mnt.mnt_sb is sb for ns in spaces.values() for mnt in (ns.root, *ns.table.values()))
-
-
-def _in_use(machine: Machine, mnts: set[Mount]) -> bool:
-    """Does some task stand in, or have open, one of these mounts?"""
-    for task in machine.pids.tasks.values():
-        if not task.alive:
-            continue
-        if task.fs.root.mnt in mnts or task.fs.pwd.mnt in mnts:
-            return True
-        if any(file.f_path.mnt in mnts for file in task.files.fd.values()):
-            return True
-        mm = task.mm
-        if mm is not None and any(
-            vma.file is not None and vma.file.f_path.mnt in mnts for vma in mm.vmas
-        ):
-            return True
-    return False
-
-
-def put_mount(machine: Machine, mnt: Mount) -> None:
-    """A detached mount is forgotten; the last one of an instance ends it, if nobody is in it."""
-    sb = mnt.mnt_sb
-    if not _mounts_of(machine, sb) and not _in_use(machine, {mnt}):
-        kill_super(sb)
-
-
-def do_umount(task: Task, mnt: Mount, flags: int) -> None:
-    """Unmount; with MNT_DETACH even what is in use. Errors: EBUSY, EINVAL."""
-    machine = task.machine
-    if mnt.mnt_parent is mnt:
-        raise EINVAL
-    if mnt is task.fs.root.mnt and not flags & MNT_DETACH:
-        raise EBUSY
-    gone = subtree(mnt)
-    if not flags & MNT_DETACH:
-        if len(gone) > 1 or _in_use(machine, {mnt}):
-            raise EBUSY
-        mnt.mnt_sb.s_op.sync_fs(mnt.mnt_sb)
-    for one in reversed(gone):
-        detach_mount(one)
-    for one in gone:
-        put_mount(machine, one)
-
-
-# -- lists
-
-
-def mangle(text: bytes, special: bytes = b" \t\n\\#") -> bytes:
-    """Escape white space and such as the lists in /proc do: \\040 for a space."""
-    return b"".join([b"\\%03o" % c if c in special else bytes((c,)) for c in text])
-
-
-def _mount_options(mnt: Mount) -> str:
-    return "".join([text for flag, text in _OPTION_TEXT if mnt.mnt_flags & flag])
-
-
-def _visible(ns: MntNamespace, root: Path) -> list[tuple[Mount, bytes]]:
-    """The mounts that can be reached from `root`, with their paths, oldest first."""
-    found = []
-    for mnt in sorted([ns.root, *ns.table.values()], key=_by_id):
-        text = d_path(Path(mnt, mnt.mnt_root), root, unreachable=True)
-        if not text.startswith(b"(unreachable)"):
-            found.append((mnt, text))
-    return found
-
-
-def _by_id(mnt: Mount) -> int:
-    return mnt.mnt_id
-
-
-def _rw(read_only: int) -> str:
-    return "ro" if read_only else "rw"
-
-
-def mounts_text(ns: MntNamespace, root: Path) -> bytes:
-    """/proc/PID/mounts of a task with that namespace and root."""
-    lines = []
-    for mnt, path in _visible(ns, root):
-        sb = mnt.mnt_sb
-        options = _rw(mnt.mnt_flags & MNT_READONLY or sb.s_flags & SB_RDONLY)
-        options += _mount_options(mnt) + sb.s_op.show_options(sb)
-        name = mangle(mnt.mnt_devname.encode("utf-8", "surrogateescape"))
-        head = b"%s %s %s " % (name, mangle(path), sb.s_type.name.encode())
-        lines.append(head + options.encode("utf-8", "surrogateescape") + b" 0 0\n")
-    return b"".join(lines)
-
-
-def mountinfo_text(ns: MntNamespace, root: Path) -> bytes:
-    """/proc/PID/mountinfo, proc_pid_mountinfo(5)."""
-    lines = []
-    for mnt, path in _visible(ns, root):
-        sb = mnt.mnt_sb
-        inner = mangle(dentry_path(mnt.mnt_root))
-        head = f"{mnt.mnt_id} {mnt.mnt_parent.mnt_id} {major(sb.s_dev)}:{minor(sb.s_dev)} "
-        own = _rw(mnt.mnt_flags & MNT_READONLY) + _mount_options(mnt)
-        name = mangle(mnt.mnt_devname.encode("utf-8", "surrogateescape"))
-        shared = _rw(sb.s_flags & SB_RDONLY) + sb.s_op.show_options(sb)
-        lines.append(
-            b"%s%s %s %s - %s %s %s\n"
-            % (
-                head.encode(),
-                inner,
-                mangle(path),
-                own.encode(),
-                sb.s_type.name.encode(),
-                name,
-                shared.encode("utf-8", "surrogateescape"),
-            )
-        )
-    return b"".join(lines)
+def lock_tree(top: Mount) -> None:
+    """The tree goes to a less privileged namespace: what it hides and forbids must stay so."""
+    for mnt in subtree(top):
+        flags = mnt.mnt_flags | MNT_LOCK_ATIME
+        for flag, lock in _LOCKS:
+            if flags & flag:
+                flags |= lock
+        mnt.mnt_flags = flags if mnt is top else flags | MNT_LOCKED

@@ -140,7 +140,9 @@ def may_open(task: Task, path: Path, acc_mode: int, flags: int) -> None:
     if kind == S_IFDIR:
         if acc_mode & MAY_WRITE:
             raise EISDIR
-    elif kind in (S_IFBLK, S_IFCHR) and path.mnt.mnt_flags & MNT_NODEV:
+    elif kind in (S_IFBLK, S_IFCHR) and (
+        path.mnt.mnt_flags & MNT_NODEV or path.mnt.mnt_sb.s_user_ns is not None
+    ):
         raise EACCES
     if acc_mode:
         inode_permission(task, inode, acc_mode)

@@ -15,13 +15,13 @@ from pygos.fs.devpts import DevptsType
 from pygos.fs.devtmpfs import DevtmpfsType
 from pygos.fs.hostfs.super import HostfsType
 from pygos.fs.namei import LOOKUP_DIRECTORY, LOOKUP_FOLLOW, filename_create, path_lookup, vfs_mkdir
-from pygos.fs.namespace import do_mount_internal, kern_mount, new_mnt_ns
+from pygos.fs.namespace import do_mount_internal, init_mount_tree, kern_mount
 from pygos.fs.overlayfs.super import OverlayType, mount_overlay
 from pygos.fs.proc.root import ProcType
 from pygos.fs.sysfs.mount import SysfsType
 from pygos.fs.tmpfs import RamfsType, TmpfsType
 from pygos.include.errno import ENOENT
-from pygos.include.linux.fs import FileSystemType, FsStruct, Path
+from pygos.include.linux.fs import MNT_RELATIME, FileSystemType, FsStruct, Path
 from pygos.include.uapi.fcntl import AT_FDCWD
 from pygos.include.uapi.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY
 
@@ -58,8 +58,8 @@ def init_file_systems(machine: Machine, task: Task) -> Path:
     upper = kern_mount(task, "tmpfs", "upper", 0, "mode=755")
     sb = mount_overlay(machine, lower, Path(upper, upper.mnt_root))
     machine.supers.append(sb)
-    top = machine.new_mount(sb.s_root, "overlay")
-    machine.init_mnt_ns = new_mnt_ns(machine, top)
+    top = machine.new_mount(sb.s_root, "overlay", MNT_RELATIME)
+    init_mount_tree(machine, top)
     root = Path(top, sb.s_root)
     task.fs = FsStruct(root, root)
     for fstype, place, flags, data in _MOUNTS:

@@ -55,6 +55,13 @@ def kill_super(sb: SuperBlock) -> None:
         iput(root)
 
 
+def deactivate(sb: SuperBlock) -> None:
+    """One mount of an instance less; the last one ends it."""
+    sb.s_active -= 1
+    if not sb.s_active:
+        kill_super(sb)
+
+
 class VfsHooks:
     """``machine.fs_hooks``: the services that kernel and mm need of the VFS above them."""
 

@@ -366,6 +366,7 @@ class TmpfsType(FileSystemType):
 
     __slots__ = ()
     name = "tmpfs"
+    userns_mount = True
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         half = task.machine.ram.pages // 2
@@ -382,6 +383,7 @@ class RamfsType(FileSystemType):
 
     __slots__ = ()
     name = "ramfs"
+    userns_mount = True
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         info = TmpfsSuper(mode=0o755)
@@ -389,3 +391,15 @@ class RamfsType(FileSystemType):
             if name == "mode":
                 info.mode = parse_number(value, 8) & 0o7777
         return fill_super(task, self, RAMFS_MAGIC, info)
+
+
+class RootfsType(RamfsType):
+    """What lies below the root: empty, and seen by nobody."""
+
+    __slots__ = ()
+    name = "rootfs"
+
+
+def rootfs_super(task: Task) -> SuperBlock:
+    """The machine's rootfs."""
+    return fill_super(task, RootfsType(), RAMFS_MAGIC, TmpfsSuper(mode=0o755))

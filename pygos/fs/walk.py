@@ -108,6 +108,8 @@ def follow_mounts(mnt: Mount, dentry: Dentry) -> tuple[Mount, Dentry]:
         if top is None:
             break
         mnt, dentry = top, top.mnt_root
+        if mnt.mnt_expiry_mark:
+            mnt.mnt_expiry_mark -= 1
     return mnt, dentry
 
 

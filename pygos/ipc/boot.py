@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pygos.fs.proc.sysctl import Sysctl
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
+    from pygos.include.linux.user_namespace import UserNamespace
 
 
 @synthetic("msg")
@@ -45,6 +46,11 @@ class MqueueType(FileSystemType):
 
     __slots__ = ()
     name = "mqueue"
+    userns_mount = True
+
+    def user_ns(self, task: Task) -> UserNamespace | None:
+        ipc = task.nsproxy.ipc
+        return ipc.user_ns if ipc is not None else None
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         from pygos.ipc.mqueuefs import mount_mqueue

@@ -78,7 +78,7 @@ class IpcNamespace(NsCommon):
 
             free_objects(machine, self)
         if self.mqueue is not None:
-            from pygos.fs.namespace import mntput
+            from pygos.fs.mount_tree import mntput
 
             mnt, self.mqueue = self.mqueue, None
             mntput(machine, mnt)

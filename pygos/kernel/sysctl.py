@@ -44,6 +44,7 @@ def default_sysctls(ram_pages: int) -> dict[str, int | str]:
         "vm.mmap_min_addr": 65536,
         "vm.swappiness": 60,
         "vm.panic_on_oom": 0,
+        "fs.mount-max": 100000,
         "fs.nr_open": 1048576,
         "fs.pipe-max-size": 1048576,
         "fs.pipe-user-pages-soft": 16384,

@@ -12,7 +12,7 @@ from typing import Any
 from pygos.fs import namei_calls as names
 from pygos.fs.attr import notify_change
 from pygos.fs.file_table import fput
-from pygos.fs.namespace import do_mount_internal
+from pygos.fs.namespace import do_mount_internal, follow_mount
 from pygos.fs.open import build_open_flags, do_filp_open
 from pygos.fs.readdir import Getdents64, iterate_dir
 from pygos.fs.stat import vfs_getattr
@@ -56,7 +56,7 @@ class Box:
     def enter(self) -> None:
         """The task stands in the root of the init mount namespace."""
         root = self.machine.init_mnt_ns.root
-        place = Path(root, root.mnt_root)
+        place = follow_mount(Path(root, root.mnt_root))
         self.task.fs = FsStruct(place, place, 0)
         self.task.nsproxy = NsProxy(UtsNamespace("box"), self.machine.init_mnt_ns)
         self.machine.ns_modules = NS_MODULES

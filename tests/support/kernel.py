@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pygos.fs.file_table import dup_files, get_file, get_file_raw
-from pygos.fs.namespace import do_mount_internal
+from pygos.fs.namespace import do_mount_internal, follow_mount
 from pygos.fs.super import VfsHooks, register_filesystem
 from pygos.fs.tmpfs import RamfsType, TmpfsType
 from pygos.include.errno import Errno
@@ -166,7 +166,7 @@ def new_task(machine: Machine, pid: int) -> Task:
     task.state = TaskState.RUNNING
     task.group.rlim[7] = (1024, 4096)
     root = machine.init_mnt_ns.root
-    place = Path(root, root.mnt_root)
+    place = follow_mount(Path(root, root.mnt_root))
     task.fs = FsStruct(place, place)
     task.nsproxy = NsProxy(UtsNamespace("test"), machine.init_mnt_ns)
     return task

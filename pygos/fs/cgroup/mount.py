@@ -155,6 +155,7 @@ class CgroupType(FileSystemType):
     __slots__ = ()
     name = "cgroup2"
     userns_mount = True
+    userns_mount = True
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         machine = task.machine

@@ -12,6 +12,7 @@ from pygos.fs.overlayfs.dir import OvlDirOperations
 from pygos.fs.overlayfs.file import OvlFileFileOperations
 from pygos.fs.overlayfs.inode import DENTRY_OPS, OvlInode, new_dir_inode, release_refs
 from pygos.fs.overlayfs.readdir import OvlDirFileOperations
+from pygos.fs.super import deactivate
 from pygos.fs.walk import LOOKUP_DIRECTORY, LOOKUP_FOLLOW, path_lookup
 from pygos.include.errno import EBUSY, EINVAL, EROFS
 from pygos.include.linux.fs import (
@@ -139,6 +140,9 @@ class OvlSuperOperations(SuperOperations):
         info: OvlSuper = sb.s_fs_info
         shrink_dcache_sb(sb)
         info.forget_whiteout()
+        for root in (*info.lower_roots, info.upper_root):
+            if root is not None:
+                deactivate(root.d_sb)
 
 
 DIR_IOPS: Final = OvlDirOperations()
@@ -155,6 +159,8 @@ def new_overlay(
     sb.s_magic = OVERLAYFS_SUPER_MAGIC
     info = sb.s_fs_info = OvlSuper(lowers, upper, private)
     info.options = options
+    for layer in (*lowers, upper) if upper is not None else lowers:
+        layer.dentry.d_sb.s_active += 1
     sb.s_d_op = DENTRY_OPS
     if upper is None:
         sb.s_flags |= SB_RDONLY
@@ -188,6 +194,7 @@ class OverlayType(FileSystemType):
 
     __slots__ = ()
     name = "overlay"
+    userns_mount = True
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         lowerdir, upperdir, workdir = _options(data)

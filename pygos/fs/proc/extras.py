@@ -40,7 +40,7 @@ def arch_status(task: Task, target: Any) -> str:
 @synthetic("mountstats", 0o400)
 def mountstats(task: Task, target: Any) -> bytes:
     """The mounts of the process."""
-    from pygos.fs.namespace import mounts_text
+    from pygos.fs.proc_namespace import mounts_text
 
     subject = living(target)
     lines = []

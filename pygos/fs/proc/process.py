@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.arch.x86.regs import RIP, RSP, SYSCALL_ARGS
-from pygos.fs.namespace import mountinfo_text, mounts_text
+from pygos.fs.proc_namespace import mountinfo_text, mounts_text
 from pygos.fs.proc.access import living, mm_of, require_access
 from pygos.fs.proc.array import rss
 from pygos.fs.synthetic import Synthetic, SyntheticFileOperations, synthetic

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.fs import DirContext, File
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
+    from pygos.include.linux.user_namespace import UserNamespace
 
 #: Offsets of processes in the root's listing begin here.
 _FIRST_PROCESS: Final = 256
@@ -212,6 +213,11 @@ class ProcType(FileSystemType):
 
     __slots__ = ()
     name = "proc"
+    userns_mount = True
+    userns_visible = True
+
+    def user_ns(self, task: Task) -> UserNamespace | None:
+        return task.pid_ns.user_ns if task.pid_ns is not None else None
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         sb = SuperBlock(task.machine, self, _SUPER_OPS)

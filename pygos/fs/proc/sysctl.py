@@ -45,6 +45,7 @@ _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
     "vm.overcommit_ratio": (0, _INT_MAX), "vm.max_map_count": (0, _INT_MAX),
     "vm.mmap_min_addr": (0, _LONG_MAX), "vm.swappiness": (0, 200), "vm.panic_on_oom": (0, 2),
     "vm.drop_caches": (1, 4), "fs.file-max": (0, _LONG_MAX), "fs.nr_open": (8, 0x7FFF_FFC0),
+    "fs.mount-max": (1, _INT_MAX),
     "fs.pipe-max-size": (4096, _INT_MAX), "fs.pipe-user-pages-soft": (0, _LONG_MAX),
     "fs.pipe-user-pages-hard": (0, _LONG_MAX), "fs.lease-break-time": (0, _INT_MAX),
     "fs.protected_symlinks": (0, 1), "fs.protected_hardlinks": (0, 1),

@@ -12,6 +12,7 @@ from pygos.include.uapi.magic import SYSFS_MAGIC
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
+    from pygos.include.linux.user_namespace import UserNamespace
 
 
 class SysfsSuperOperations(SuperOperations):
@@ -34,6 +35,12 @@ class SysfsType(FileSystemType):
 
     __slots__ = ()
     name = "sysfs"
+    userns_mount = True
+    userns_visible = True
+
+    def user_ns(self, task: Task) -> UserNamespace | None:
+        net = task.nsproxy.net
+        return net.user_ns if net is not None else None
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         from pygos.fs.sysfs.tree import ROOT

@@ -69,6 +69,14 @@ MNT_NODIRATIME = 0x10
 MNT_RELATIME = 0x20
 MNT_READONLY = 0x40
 MNT_NOSYMFOLLOW = 0x80
+MNT_UNBINDABLE = 0x2000
+#: Flags that a less privileged mount namespace can't take away.
+MNT_LOCK_ATIME = 0x04_0000
+MNT_LOCK_NOEXEC = 0x08_0000
+MNT_LOCK_NOSUID = 0x10_0000
+MNT_LOCK_NODEV = 0x20_0000
+MNT_LOCK_READONLY = 0x40_0000
+MNT_LOCKED = 0x80_0000
 
 #: Masks of permission(): as in access(2), and for the sticky bit and the like.
 MAY_EXEC, MAY_WRITE, MAY_READ = 1, 2, 4
@@ -374,6 +382,14 @@ class FileSystemType:
     name: str = ""
     #: Shown as "nodev" in /proc/filesystems.
     nodev: bool = True
+    #: Can be mounted by the root of a user namespace (FS_USERNS_MOUNT).
+    userns_mount: bool = False
+    #: ... if one that shows no less can be seen there already (SB_I_USERNS_VISIBLE).
+    userns_visible: bool = False
+
+    def user_ns(self, task: Task) -> UserNamespace | None:
+        """The user namespace that a new instance belongs to."""
+        return task.cred.user_ns
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         """A super block with s_root set. EINVAL for options that aren't understood."""
@@ -388,7 +404,7 @@ class SuperBlock:
     """One mounted file system instance."""
 
     __slots__ = (
-        "machine", "s_blocksize", "s_d_op", "s_dev", "s_flags", "s_fs_info", "s_id",
+        "machine", "s_active", "s_blocksize", "s_d_op", "s_dev", "s_flags", "s_fs_info", "s_id",
         "s_magic", "s_maxbytes", "s_next_ino", "s_ns", "s_op", "s_root", "s_type", "s_user_ns",
     )
 
@@ -406,6 +422,8 @@ class SuperBlock:
         self.s_next_ino = 1
         self.s_id = ""
         self.s_fs_info: Any = None
+        #: Mounts of it, and layers of overlays: the instance ends with the last one.
+        self.s_active = 0
         #: The user namespace it was mounted in: its set-id bits and devices count there only.
         self.s_user_ns: UserNamespace | None = None
         #: The namespace whose things it shows (procfs: PidNamespace); None: the first one.
@@ -504,14 +522,28 @@ class Dentry:
         self.d_fsdata: Any = None
 
 
+class PeerGroup:
+    """Mounts that propagate to each other (MS_SHARED), and those that only receive."""
+
+    __slots__ = ("id", "peers", "slaves")
+
+    def __init__(self, id: int) -> None:
+        self.id = id
+        self.peers: dict[Mount, None] = {}
+        self.slaves: dict[Mount, None] = {}
+
+
 class Mount:
     """A file system's (sub)tree attached somewhere."""
 
     __slots__ = (
         "mnt_children",
         "mnt_devname",
+        "mnt_expiry_mark",
         "mnt_flags",
+        "mnt_group",
         "mnt_id",
+        "mnt_master",
         "mnt_mountpoint",
         "mnt_ns",
         "mnt_parent",
@@ -530,7 +562,13 @@ class Mount:
         self.mnt_parent: Mount = self
         self.mnt_mountpoint: Dentry = root
         self.mnt_children: list[Mount] = []
-        self.mnt_ns: Any = None
+        #: None: not attached (yet, or any more).
+        self.mnt_ns: MntNamespace | None = None
+        #: Its peers if it is shared; whose events it receives if it is a slave.
+        self.mnt_group: PeerGroup | None = None
+        self.mnt_master: PeerGroup | None = None
+        #: umount2(MNT_EXPIRE): how often it may still be stepped onto, see fs/umount.py.
+        self.mnt_expiry_mark = 0
         self.mnt_private: Any = None
 
 

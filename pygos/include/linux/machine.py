@@ -255,4 +255,5 @@ class Machine:
         from pygos.include.linux.fs import Mount
 
         self.last_mnt_id += 1
+        root.d_sb.s_active += 1
         return Mount(self.last_mnt_id, root, devname, flags)
