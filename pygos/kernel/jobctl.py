@@ -143,7 +143,7 @@ def continue_group(task: Task) -> None:
             unstop(thread)
     was_stopped, was_stopping = group.group_stop, group.stop_count > 0
     group.group_stop = False
-    group.stop_count = 0
+    group.stop_count = group.stop_code = 0
     if was_stopped or was_stopping:
         group.continued = True
     if was_stopped:

@@ -105,6 +105,7 @@ def ptrace_stop(
     if not task.ptrace or pt is None or task.fatal_signal_pending():
         return False
     task.state = TaskState.TRACED
+    task.jobctl &= ~JOBCTL_LISTENING
     pt.kind, pt.code, pt.message, pt.info = kind, code, message, info
     complete = False
     if why == CLD_STOPPED and task.jobctl & JOBCTL_STOP_PENDING:
