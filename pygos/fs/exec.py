@@ -40,7 +40,7 @@ from pygos.include.linux.sched import (
     Task,
 )
 from pygos.include.linux.syscalls import DirFd, Flags, PathArg, UserAddr, fetch_first, syscall
-from pygos.include.linux.wait import wait_killable
+from pygos.include.linux.wait import WouldSleep, wait_killable
 from pygos.include.uapi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
 from pygos.include.uapi.prctl import PR_SYS_DISPATCH_OFF
 from pygos.kernel.cred import commit_creds
@@ -132,7 +132,7 @@ class _ExecWait:
 def _execve(task: Task, dirfd: int, path: bytes, argv: int, envp: int, flags: int) -> int:
     state = task.restart
     if isinstance(state, _ExecWait):
-        return finish_exec(task, state.prm)
+        return finish_exec(state.prm)
     if task.nproc_exceeded:
         if nproc_exceeded(task, task.cred):
             raise EAGAIN
@@ -148,7 +148,7 @@ def _execve(task: Task, dirfd: int, path: bytes, argv: int, envp: int, flags: in
     name = _fd_name(dirfd, path)
     prm = BinPrm(task.machine, task, file, name, arguments or [b""], environment, task.cred)
     prm.execfn = name
-    return finish_exec(task, prm)
+    return finish_exec(prm)
 
 
 def _fd_name(dirfd: int, path: bytes) -> bytes:
@@ -158,26 +158,41 @@ def _fd_name(dirfd: int, path: bytes) -> bytes:
     return b"/dev/fd/%d" % dirfd + (b"/" + path if path else b"")
 
 
-def finish_exec(task: Task, prm: BinPrm) -> int:
-    """Kill the other threads, then load; loading can still fail before it begins."""
-    if _other_threads(task):
-        if task.restart is None:
-            task.restart = _ExecWait(prm)
-            task.group.group_exec_task = task
-            zap_other_threads(task)
-        if _other_threads(task):
-            wait_killable(task, task.group.wait_chldexit, why="de_thread")
-    task.group.group_exec_task = None
+def finish_exec(prm: BinPrm) -> int:
+    """Load the program. Loading sleeps once, until the other threads are gone."""
+    task = prm.task
     old_pid = task.pid
     try:
         load_program(prm)
-    finally:
+    except WouldSleep:
+        raise
+    except BaseException:
         exec_put(prm.file)
+        raise
+    exec_put(prm.file)
     if task.ptrace:
         from pygos.kernel.ptrace_stop import exec_event
 
         exec_event(task, old_pid)
     return 0
+
+
+def _de_thread(prm: BinPrm) -> None:
+    """End the other threads; only what can't fail any more comes after that.
+
+    EAGAIN: another thread is before us, or the process is ending. WouldSleep: load again later.
+    """
+    task = prm.task
+    group = task.group
+    if group.group_exec_task is not task and _other_threads(task):
+        if group.group_exit or group.group_exec_task is not None or task.fatal_signal_pending():
+            raise EAGAIN
+        task.restart = _ExecWait(prm)
+        group.group_exec_task = task
+        zap_other_threads(task)
+    if _other_threads(task):
+        wait_killable(task, group.wait_chldexit, why="de_thread")
+    group.group_exec_task = None
 
 
 def _other_threads(task: Task) -> bool:
@@ -299,6 +314,7 @@ def kernel_read(task: Task, file: File, pos: int, count: int) -> bytes:
 
 def begin_new_exec(prm: BinPrm) -> Mm:
     """The point of no return: new memory and a new CPU; what exec resets is reset."""
+    _de_thread(prm)
     task = prm.task
     machine = prm.machine
     mm = new_mm(machine)
@@ -325,6 +341,7 @@ def begin_new_exec(prm: BinPrm) -> Mm:
         mmput(old)
     _become_leader(task)
     _reset_signals(task)
+    _unshare_files(task)
     do_close_on_exec(task)
     _set_identity(prm)
     return mm
@@ -370,6 +387,14 @@ def _become_leader(task: Task) -> None:
         ptrace_unlink(leader)
         # It may be waiting for the leader, whose number is this thread's now.
         tracer.group.wait_chldexit.wake_all()
+
+
+def _unshare_files(task: Task) -> None:
+    """A descriptor table shared with another process (CLONE_FILES) stays with that one."""
+    shared = task.files
+    if shared.count > 1:
+        task.files = task.machine.fs_hooks.dup_files(shared)
+        shared.count -= 1
 
 
 def _reset_signals(task: Task) -> None:

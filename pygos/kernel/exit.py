@@ -112,6 +112,10 @@ def do_exit(task: Task, status: int) -> None:
     last = all(other is task or not other.alive for other in group.threads)
     task.state = TaskState.ZOMBIE
     if last:
+        if not group.group_exit:
+            # The status of the process is that of the thread which ends last.
+            group.group_exit = True
+            group.exit_code = status
         _group_dead(task)
     if task.pid_ns is not None and task.pid_ns.child_reaper is task:
         reaper_exits(task)
@@ -158,8 +162,6 @@ def _group_status(leader: Task) -> int:
 def _group_dead(task: Task) -> None:
     """The last thread is gone: what belongs to the process as a whole."""
     group = task.group
-    if not group.group_exit:
-        group.exit_code = task.group.leader.exit_code
     if group.real_timer is not None:
         group.real_timer.cancel()
         group.real_timer = None
