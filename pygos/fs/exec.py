@@ -28,8 +28,6 @@ from pygos.include.errno import (
 )
 from pygos.include.linux.fs import MAY_EXEC, File, Inode
 from pygos.include.linux.mm import MMF_LEGACY_LAYOUT, mmf_init_flags
-from pygos.include.linux.platform import PAGE_SIZE
-from pygos.include.linux.sched import SIG_DEFAULT, SigAltStack, SighandStruct, Task, TaskState
 from pygos.include.linux.platform import PAGE_SIZE, TRAP_TSC
 from pygos.include.linux.sched import (
     PF_NOCPUID,
@@ -38,6 +36,7 @@ from pygos.include.linux.sched import (
     SigAltStack,
     SighandStruct,
     Task,
+    TaskState,
 )
 from pygos.include.linux.syscalls import DirFd, Flags, PathArg, UserAddr, fetch_first, syscall
 from pygos.include.linux.wait import WouldSleep, wait_killable
