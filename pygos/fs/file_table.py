@@ -285,8 +285,12 @@ def close_range(task: Task, first: UInt, last: UInt, flags: UInt) -> int:
 @syscall
 def dup(task: Task, fildes: RawFileArg) -> int:
     """A second descriptor, the lowest free one. dup(2). Errors: EBADF, EMFILE."""
-    fd = alloc_fd(task)
-    fildes.f_count += 1
+    fget(fildes)  # EBADF comes before EMFILE
+    try:
+        fd = alloc_fd(task)
+    except BaseException:
+        fildes.f_count -= 1
+        raise
     task.files.fd[fd] = fildes
     return fd
 

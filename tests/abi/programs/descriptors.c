@@ -2,6 +2,11 @@
 /* Descriptor numbers: dup, fcntl, close-on-exec, close_range. */
 #include "check.h"
 
+static void nothing(void)
+{
+	SHOW(dup(0));
+}
+
 int main(void)
 {
 	int fd, flags;
@@ -10,6 +15,7 @@ int main(void)
 	fd = SHOW(open("f", O_RDWR));
 	SHOW(dup(fd));
 	SHOW(dup(99));
+	in_child("after a failed dup", nothing);
 	SHOW(dup2(fd, 10));
 	SHOW(dup2(fd, fd));
 	SHOW(dup2(99, 99));
