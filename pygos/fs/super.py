@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pygos.fs.dcache import d_drop, shrink_dcache_sb
 from pygos.fs.file_table import close_fd, dup_files, exit_files, fput, get_file
 from pygos.fs.inode import iput
-from pygos.include.errno import EBUSY, ENODEV
+from pygos.include.errno import EBADF, EBUSY, ENODEV
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File, FilesStruct, FileSystemType, SuperBlock
@@ -99,7 +99,10 @@ class VfsHooks:
     def cgroup_of_fd(self, task: Task, fd: int) -> Any:
         from pygos.fs.cgroup.tree import cgroup_of_file
 
-        return cgroup_of_file(get_file(task, fd))
+        file = task.files.fd.get(fd)  # O_PATH does
+        if file is None:
+            raise EBADF
+        return cgroup_of_file(file)
 
     def set_mm_exe_file(self, task: Task, fd: int) -> None:
         from pygos.fs.exe_file import set_mm_exe_file

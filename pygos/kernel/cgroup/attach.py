@@ -170,10 +170,10 @@ def _add_time(cgroup: Cgroup, task: Task, base: tuple[int, int]) -> None:
 
 
 def fork_destination(task: Task, cgroup: Any, thread: bool) -> Cgroup:
-    """May the child begin in `cgroup` (CLONE_INTO_CGROUP)? ENODEV, EACCES, EBUSY and others."""
+    """May the child begin in `cgroup` (CLONE_INTO_CGROUP)? ENOENT, EACCES, EBUSY and others."""
     assert isinstance(cgroup, Cgroup)
     if cgroup.dead:
-        raise ENODEV
+        raise ENOENT
     may_write(cgroup, task.cred)
     from pygos.kernel.cgroup.namespace import ns_root
 
@@ -190,6 +190,9 @@ def can_fork(cgroup: Cgroup) -> None:
 def post_fork(child: Task, cgroup: Cgroup) -> None:
     """A new task, not running yet, begins in a group."""
     child.cgroups = cgroup
+    ns = child.nsproxy.cgroup
+    if ns is not None and ns is not child.real_parent.nsproxy.cgroup:
+        ns.root = cgroup  # it was made with the child
     _enter(child, cgroup, (0, 0))
     for name in CONTROLLERS:
         css = getattr(cgroup, name)
