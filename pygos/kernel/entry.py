@@ -95,6 +95,9 @@ def do_syscall(task: Task, regs: memoryview) -> bool:
     if task.syscall_work and not syscall_exit(task, restart):
         return False
     if task.notify or restart is not None:
+        if task.ptrace:
+            # A tracer sees, and says, whether the call is restarted (kernel/ptrace_stop.py).
+            regs[ORIG_RAX] = task.syscall_nr & _M64
         return exit_to_user(task, restart)
     return task.state is _RUNNING
 
