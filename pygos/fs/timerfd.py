@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 CAP_WAKE_ALARM: Final = 35
 _ALARMS: Final = (CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM)
 _REALTIME: Final = (CLOCK_REALTIME, CLOCK_REALTIME_ALARM)
-_BOOTTIME: Final = (CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM)
 _CLOCKS: Final = (CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, *_ALARMS)
 _KTIME_MAX: Final = (1 << 63) - 1
 
@@ -81,7 +80,7 @@ class TimerfdCtx:
         clock = self.machine.clock
         if self.clockid in _REALTIME:
             return clock.realtime()
-        return clock.boottime() if self.clockid in _BOOTTIME else clock.monotonic()
+        return clock.boottime()
 
     def arm(self) -> None:
         """Set the machine's timer to `expires`."""

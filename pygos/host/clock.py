@@ -6,17 +6,17 @@ from __future__ import annotations
 import time
 from time import monotonic_ns
 
-_BOOTTIME = time.CLOCK_BOOTTIME
-
 
 class HostClock:
     """Implements ``Clock``. ns."""
 
-    __slots__ = ("anchor", "monotonic", "offset", "rate")
+    __slots__ = ("anchor", "boot", "monotonic", "offset", "rate")
 
     def __init__(self) -> None:
         #: The host's CLOCK_MONOTONIC, which the platform's deadlines are in, too.
         self.monotonic = monotonic_ns
+        #: What it said when the machine was made: the machine's own clocks start there.
+        self.boot = monotonic_ns()
         self.offset = 0
         #: ns that the machine's wall clock gains a second, and since when.
         self.rate = 0
@@ -37,8 +37,8 @@ class HostClock:
         self.rate = ppb
 
     def boottime(self) -> int:
-        """CLOCK_BOOTTIME."""
-        return time.clock_gettime_ns(_BOOTTIME)
+        """CLOCK_BOOTTIME, and CLOCK_MONOTONIC as programs see it: ns since the machine's boot."""
+        return monotonic_ns() - self.boot
 
     def set_realtime(self, ns: int) -> None:
         """clock_settime(2) for this machine alone."""

@@ -257,8 +257,11 @@ def read_deadline(task: Task, utime: int, absolute: bool, realtime: bool) -> Fut
     if not utime:
         return FutexWait(None, False)
     ns = timespec_ns(Timespec.from_bytes(_mm(task).read(utime, Timespec.SIZE)))
+    clock = task.machine.clock
     if not absolute:
-        ns += task.machine.clock.monotonic()
+        ns += clock.monotonic()
+    elif not realtime:
+        ns += -clock.boottime() + clock.monotonic()
     return FutexWait(min(ns, KTIME_MAX), realtime)
 
 

@@ -23,7 +23,7 @@ from pygos.include.uapi.capability import CAP_SYS_RESOURCE
 from pygos.include.uapi.resource import RLIM_INFINITY, Rlimit, Rusage
 from pygos.include.uapi.time import USER_HZ
 from pygos.include.uapi.times import Tms
-from pygos.kernel.time.cputime import group_cputime
+from pygos.kernel.time.cputime import group_cputime, task_cputime
 from pygos.kernel.time.timespec import to_timeval
 
 if TYPE_CHECKING:
@@ -155,9 +155,10 @@ def _children_usage(group: SignalStruct) -> Rusage:
 
 
 def _thread_usage(task: Task) -> Rusage:
+    utime, stime = task_cputime(task)
     return Rusage(
-        to_timeval(task.utime),
-        to_timeval(task.stime),
+        to_timeval(utime),
+        to_timeval(stime),
         ru_maxrss=_maxrss(task) * 4,
         ru_minflt=task.min_flt,
         ru_majflt=task.maj_flt,

@@ -16,6 +16,7 @@ from pygos.include.linux.cred import Cred
 from pygos.include.linux.mm_types import VM_READ, VM_WRITE
 from pygos.include.linux.sched import SighandStruct, Task, TaskState
 from pygos.include.uapi import fcntl as f
+from pygos.kernel.sched.idle import CpuStat
 from pygos.kernel.sysctl import default_sysctls
 from pygos.mm.mmap import do_mmap
 from tests.fs.box import Box
@@ -30,6 +31,7 @@ class ProcBox(Box):
         self.register(ProcType(), SysfsType())
         self.machine.sysctl = default_sysctls(4096)
         self.machine.nr_cpus = 2
+        self.machine.sched.cpu_stats = [CpuStat(), CpuStat()]  # type: ignore[attr-defined]
         for name, kind in ((b"/proc", "proc"), (b"/sys", "sysfs")):
             self.mkdir(name)
             do_mount_internal(self.machine, kind, kind, self.path(name))
@@ -196,7 +198,7 @@ def test_machine_files(box: ProcBox) -> None:
     up, idle = map(float, box.text(b"/proc/uptime").split())
     assert up > 0
     assert idle >= 0
-    assert box.text(b"/proc/loadavg") == "0.00 0.00 0.00 3/3 0\n"
+    assert box.text(b"/proc/loadavg") == "0.00 0.00 0.00 0/3 0\n"
     stat = box.text(b"/proc/stat")
     assert stat.startswith("cpu  ")
     assert "\ncpu1 " in stat

@@ -183,6 +183,10 @@ class FakePrintk:
 
 class FakeSched:
     realtime = False
+    current = None
+    entered = nr_running = nr_switches = 0
+    cpu_stats = ()
+    running = ()
 
     def __init__(self) -> None:
         self.woken: list[Task] = []

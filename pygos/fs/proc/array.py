@@ -14,7 +14,7 @@ from pygos.include.uapi.kdev_t import makedev
 from pygos.include.uapi.resource import RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING
 from pygos.include.uapi.time import USER_HZ
 from pygos.kernel.sigqueue import sigpending_count
-from pygos.kernel.time.cputime import group_cputime
+from pygos.kernel.time.cputime import group_cputime, task_cputime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ def rss(mm: Mm) -> int:
 def _faults_and_times(target: Task, whole: bool) -> tuple[int, int, int, int]:
     """Minor and major faults, user and system ns, of a group or of one thread."""
     if not whole:
-        return target.min_flt, target.maj_flt, target.utime, target.stime
+        return target.min_flt, target.maj_flt, *task_cputime(target)
     group = target.group
     minor = group.min_flt + sum(thread.min_flt for thread in group.threads)
     major = group.maj_flt + sum(thread.maj_flt for thread in group.threads)

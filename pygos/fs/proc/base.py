@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_path
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
-from pygos.fs.proc import array, extras, fd, idmap, map_files, namespaces, net, process, task_mmu
+from pygos.fs.proc import (
+    array,
+    extras,
+    fd,
+    idmap,
+    map_files,
+    namespaces,
+    net,
+    process,
+    sched,
+    task_mmu,
+)
 from pygos.fs.proc.access import alive, dump_owner, living, require_access
 from pygos.fs.proc.options import INVISIBLE, NO_ACCESS, NOT_PTRACEABLE, may_see, options_of
 from pygos.fs.proc.root import parse_pid, pid_ino
@@ -315,7 +326,7 @@ _FIRST: Final[tuple[Node, ...]] = (
 )  # fmt: skip
 _BEFORE: Final[tuple[Node, ...]] = (
     process.environ, process.auxv, array.status, process.personality, array.limits,
-    process.comm, process.syscall, process.cmdline,
+    sched.pid_sched, process.comm, process.syscall, process.cmdline,
 )  # fmt: skip
 _AFTER: Final[tuple[Node, ...]] = (
     array.statm,
@@ -323,7 +334,7 @@ _AFTER: Final[tuple[Node, ...]] = (
     Link("root", _root, _root_text),
     Link("exe", _exe, _exe_text), process.MOUNTS, process.MOUNTINFO,
     extras.clear_refs, task_mmu.smaps, task_mmu.smaps_rollup, extras.PAGEMAP, extras.ATTR,
-    process.wchan, process.stack,
+    process.wchan, process.stack, sched.pid_schedstat,
     process.cpuset, process.cgroup, process.oom_score, process.oom_adj, process.oom_score_adj,
     process.loginuid, process.sessionid, process.io, idmap.UID_MAP, idmap.GID_MAP,
     idmap.PROJID_MAP, idmap.SETGROUPS, extras.arch_status,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.char_dev import chrdev_names
 from pygos.fs.locks import locks_text
+from pygos.fs.proc.sched import loadavg, schedstat, stat, uptime
 from pygos.fs.super import filesystems_text
 from pygos.fs.synthetic import Node, Synthetic, SyntheticDir, SyntheticFileOperations, synthetic
 from pygos.include.errno import EAGAIN, EPERM
-from pygos.include.linux.sched import TaskState
 from pygos.include.linux.wait import WaitQueue, wait_on
 from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYSLOG
 from pygos.include.uapi.fcntl import O_NONBLOCK
@@ -18,7 +18,6 @@ from pygos.include.uapi.poll import POLLIN, POLLRDNORM
 from pygos.include.uapi.time import USER_HZ
 from pygos.include.uapi.version import UTS_RELEASE
 from pygos.kernel.syslog import record_text
-from pygos.kernel.time.cputime import group_cputime
 from pygos.kernel.utsname import UTS_VERSION
 
 if TYPE_CHECKING:
@@ -33,74 +32,6 @@ _TICK: Final = _SEC // USER_HZ
 _VMALLOC_KB: Final = 34359738367
 #: machine.misc: the first record that syslog(2) and /proc/kmsg have not given out.
 _SYSLOG_SEQ: Final = "syslog_seq"
-
-
-# -- time and load
-
-
-def cpu_times(machine: Machine) -> tuple[int, int, int]:
-    """User, system and idle time of all CPUs since boot, ns."""
-    user = system = 0
-    for task in machine.pids.tasks.values():
-        if task.group.leader is task:
-            utime, stime = group_cputime(task.group)
-            user += utime + task.group.children_utime
-            system += stime + task.group.children_stime
-    total = machine.clock.boottime() * machine.nr_cpus
-    return user, system, max(0, total - user - system)
-
-
-@synthetic("uptime")
-def uptime(task: Task, target: Any) -> str:
-    """Seconds since boot, and idle seconds of all CPUs."""
-    machine = task.machine
-    up = machine.clock.boottime() // (_SEC // 100)
-    idle = cpu_times(machine)[2] // (_SEC // 100)
-    return f"{up // 100}.{up % 100:02d} {idle // 100}.{idle % 100:02d}\n"
-
-
-def _running(machine: Machine) -> int:
-    return sum(task.state is TaskState.RUNNING for task in machine.pids.tasks.values())
-
-
-@synthetic("loadavg")
-def loadavg(task: Task, target: Any) -> str:
-    """Load of 1, 5 and 15 minutes; running and all tasks; the last process number."""
-    machine = task.machine
-    loads = " ".join([f"{load:.2f}" for load in machine.loadavg])
-    tasks = machine.pids.tasks
-    return f"{loads} {_running(machine)}/{len(tasks)} {machine.pids.last}\n"
-
-
-def _switches(machine: Machine) -> int:
-    total = 0
-    for task in machine.pids.tasks.values():
-        total += task.nvcsw + task.nivcsw
-        if task.group.leader is task:
-            group = task.group
-            total += group.nvcsw + group.nivcsw + group.cnvcsw + group.cnivcsw
-    return total
-
-
-@synthetic("stat")
-def stat(task: Task, target: Any) -> str:
-    """CPU time in ticks and counters since boot."""
-    machine = task.machine
-    times = [ns // _TICK for ns in cpu_times(machine)]
-    user, system, idle = times
-    lines = [f"cpu  {user} 0 {system} {idle} 0 0 0 0 0 0"]
-    count = machine.nr_cpus
-    for cpu in range(count):
-        share = [ticks // count + (cpu < ticks % count) for ticks in times]
-        lines.append(f"cpu{cpu} {share[0]} 0 {share[1]} {share[2]} 0 0 0 0 0 0")
-    blocked = sum(t.state is TaskState.UNINTERRUPTIBLE for t in machine.pids.tasks.values())
-    btime = (machine.clock.realtime() - machine.clock.boottime()) // _SEC
-    lines += [
-        "intr 0", f"ctxt {_switches(machine)}", f"btime {btime}",
-        f"processes {machine.nr_forks}", f"procs_running {_running(machine)}",
-        f"procs_blocked {blocked}", "softirq 0 0 0 0 0 0 0 0 0 0 0",
-    ]  # fmt: skip
-    return "\n".join(lines) + "\n"
 
 
 # -- memory
@@ -358,7 +289,7 @@ KMSG: Final = Synthetic("kmsg", 0o400, None, fop=KmsgFileOperations())
 
 SYSTEM_NODES: Final[tuple[Node, ...]] = (
     buddyinfo, cgroups, cmdline, cpuinfo, devices, diskstats, execdomains, filesystems, interrupts,
-    KMSG, loadavg, locks, meminfo, partitions, stat, swaps,
+    KMSG, loadavg, locks, meminfo, partitions, schedstat, stat, swaps,
     SyntheticDir(
         "tty", SyntheticDir("driver"), tty_drivers, SyntheticDir("ldisc", mode=0o500), tty_ldiscs
     ),

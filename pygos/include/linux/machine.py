@@ -34,6 +34,13 @@ class Scheduler(Protocol):
 
     #: Some task has had a real-time policy: priorities count.
     realtime: bool
+    #: The task whose trap is being answered, and when that began.
+    current: Task | None
+    entered: int
+
+    @property
+    def nr_running(self) -> int:
+        """Tasks that run or wait for a CPU."""
     #: The tasks that hold a CPU.
     running: dict[Task, None]
 

@@ -201,11 +201,13 @@ class Ram(Protocol):
 class Clock(Protocol):
     """The only source of time. All values are ns."""
 
-    def monotonic(self) -> int: ...
+    def monotonic(self) -> int:
+        """The kernel's own clock, in which deadlines are: of the host, with any beginning."""
 
     def realtime(self) -> int: ...
 
-    def boottime(self) -> int: ...
+    def boottime(self) -> int:
+        """Since the machine's boot; as the machine never sleeps, CLOCK_MONOTONIC too."""
 
     def set_realtime(self, ns: int) -> None:
         """Shift the machine's own CLOCK_REALTIME; the host's is never touched."""

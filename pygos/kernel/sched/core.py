@@ -458,7 +458,10 @@ class Sched:
         if utime or stime:
             entity.utime = task.utime
             entity.stime = task.stime
-            times = self.cpu_stats[task.cpu_nr].times
+            stat = self.cpu_stats[task.cpu_nr]
+            stat.runs += entity.run_count - entity.counted
+            entity.counted = entity.run_count
+            times = stat.times
             times[NICE if task.nice > 0 else USER] += utime
             times[SYSTEM] += stime
             if task.sched_group is not None:

@@ -22,11 +22,13 @@ SYSTEM: Final = 2
 class CpuStat:
     """One CPU's counters."""
 
-    __slots__ = ("times", "waited")
+    __slots__ = ("runs", "times", "waited")
 
     def __init__(self) -> None:
         #: ns by USER, NICE, SYSTEM.
         self.times = [0, 0, 0]
+        #: How often a task got it (of those that have left it).
+        self.runs = 0
         #: How long tasks have waited before they got it, ns.
         self.waited = 0
 

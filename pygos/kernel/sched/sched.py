@@ -37,7 +37,7 @@ class SchedEntity:
     """
 
     __slots__ = (
-        "cfs", "custom_slice", "deadline", "group", "mask", "nr_migrations", "picked",
+        "cfs", "counted", "custom_slice", "deadline", "group", "mask", "nr_migrations", "picked",
         "present", "queued_at", "run_count", "run_delay", "slice", "stamp", "stime", "sum",
         "task", "utime", "vlag", "vruntime", "waiting", "weight", "woken",
     )  # fmt: skip
@@ -73,6 +73,7 @@ class SchedEntity:
         self.queued_at = 0
         self.run_delay = 0
         self.run_count = 0
+        self.counted = 0
         self.nr_migrations = 0
 
 

@@ -35,7 +35,8 @@ _PERTHREAD: Final = 4
 _WHICH: Final = 3
 _CLOCKFD: Final = 3
 _SEC: Final = 1_000_000_000
-_MONOTONIC: Final = (CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW)
+#: The machine never sleeps: these are the same.
+_BOOTTIME: Final = (CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW)
 
 
 def cpu_clock_target(task: Task, clockid: int, gettime: bool = False) -> tuple[Task, bool, int]:
@@ -79,14 +80,12 @@ def clock_read(task: Task, clockid: int) -> int:
     clock = task.machine.clock
     if clockid == CLOCK_REALTIME:
         return clock.realtime()
-    if clockid in _MONOTONIC:
-        return clock.monotonic()
-    if clockid == CLOCK_BOOTTIME:
+    if clockid in _BOOTTIME:
         return clock.boottime()
     if clockid == CLOCK_REALTIME_COARSE:
         return clock.realtime() // TICK_NSEC * TICK_NSEC
     if clockid == CLOCK_MONOTONIC_COARSE:
-        return clock.monotonic() // TICK_NSEC * TICK_NSEC
+        return clock.boottime() // TICK_NSEC * TICK_NSEC
     if clockid == CLOCK_TAI:
         return clock.realtime() + tai_offset(task.machine) * _SEC
     return cpu_clock_read(task, clockid)

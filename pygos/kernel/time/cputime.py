@@ -54,33 +54,39 @@ def _check_rlimit_cpu(task: Task, group: SignalStruct) -> None:
     group.rlim[RLIMIT_CPU] = (used + 1, hard)
 
 
-def group_cputime(group: SignalStruct) -> tuple[int, int]:
-    """User and system time of a thread group, dead threads included, ns."""
-    utime, stime = group.utime, group.stime
-    for thread in group.threads:
-        utime += thread.utime
-        stime += thread.stime
+def task_cputime(task: Task) -> tuple[int, int]:
+    """User and system time of a task to this moment, ns."""
+    utime, stime = task.utime, task.stime
+    if task.on_cpu:
+        sched, now = task.machine.sched, task.machine.clock.monotonic()
+        if sched.current is task:
+            utime += max(0, sched.entered - task.last_run)
+            stime += now - sched.entered
+        else:
+            utime += max(0, now - task.last_run)
     return utime, stime
 
 
-def _in_flight(task: Task) -> int:
-    """What a task on a CPU has used since it was last accounted, ns."""
-    return task.machine.clock.monotonic() - task.last_run if task.on_cpu else 0
+def group_cputime(group: SignalStruct) -> tuple[int, int]:
+    """User and system time of a thread group to this moment, dead threads included, ns."""
+    utime, stime = group.utime, group.stime
+    for thread in group.threads:
+        user, system = task_cputime(thread) if thread.on_cpu else (thread.utime, thread.stime)
+        utime += user
+        stime += system
+    return utime, stime
 
 
 def thread_clock(task: Task, which: int) -> int:
     """A thread's CPU clock now, ns."""
-    if which == CPUCLOCK_VIRT:
-        return task.utime
-    return task.utime + task.stime + _in_flight(task)
+    utime, stime = task_cputime(task)
+    return utime if which == CPUCLOCK_VIRT else utime + stime
 
 
 def group_clock(group: SignalStruct, which: int) -> int:
     """A process' CPU clock now, ns."""
     utime, stime = group_cputime(group)
-    if which == CPUCLOCK_VIRT:
-        return utime
-    return utime + stime + sum([_in_flight(thread) for thread in group.threads])
+    return utime if which == CPUCLOCK_VIRT else utime + stime
 
 
 class CpuTimers:

@@ -32,7 +32,7 @@ def do_settimeofday(task: Task, ns: int) -> None:
     machine = task.machine
     if not task.cred.capable(CAP_SYS_TIME):
         raise EPERM
-    if ns < machine.clock.monotonic() or ns // NSEC_PER_SEC >= SETTOD_SEC_MAX:
+    if ns < machine.clock.boottime() or ns // NSEC_PER_SEC >= SETTOD_SEC_MAX:
         raise EINVAL
     machine.clock.set_realtime(ns)
     clock_was_set_queue(machine).wake_all()
