@@ -56,7 +56,7 @@ def chroot(task: Task, filename: PathArg) -> int:
     """Change the root directory. chroot(2). Errors: EPERM, EACCES, those of the walk."""
     path = path_lookup(task, AT_FDCWD, filename, LOOKUP_FOLLOW | LOOKUP_DIRECTORY)
     inode_permission(task, path.inode, MAY_EXEC)
-    if not task.cred.capable(CAP_SYS_CHROOT):
+    if not task.cred.cap_effective >> CAP_SYS_CHROOT & 1:
         raise EPERM
     task.fs.root = path
     return 0

@@ -9,6 +9,7 @@ from pygos.fs.dcache import d_drop, shrink_dcache_sb
 from pygos.fs.file_table import close_fd, dup_files, exit_files, fput, get_file
 from pygos.fs.inode import iput
 from pygos.include.errno import EBADF, EBUSY, ENODEV
+from pygos.include.linux.fs import Path
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File, FilesStruct, FileSystemType, SuperBlock
@@ -77,6 +78,12 @@ class VfsHooks:
         from pygos.fs.pidfs import pidfd_create
 
         return pidfd_create(task, target, flags)
+
+    def chrooted(self, task: Task) -> bool:
+        from pygos.fs.namespace import follow_mount
+
+        top = task.nsproxy.mnt.root
+        return not task.fs.root.same(follow_mount(Path(top, top.mnt_root)))
 
     def ns_of_file(self, file: File) -> NsCommon | None:
         from pygos.fs.nsfs import ns_of_file

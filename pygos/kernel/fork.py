@@ -561,5 +561,8 @@ def new_kernel_task(machine: Machine, pid: int, comm: bytes, template: Task | No
 
 def new_nsproxy(machine: Machine) -> NsProxy:
     """The first set of namespaces; the mount namespace must exist."""
-    return NsProxy(new_init_uts(machine), machine.init_mnt_ns)
+    nsproxy = NsProxy(new_init_uts(machine), machine.init_mnt_ns)
+    nsproxy.count = 1  # the idle task's, which never ends
+    hold_set(nsproxy)
+    return nsproxy
 

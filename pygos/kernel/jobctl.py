@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pygos.include.linux.pid_namespace import pid_vnr
+from pygos.include.linux.user_namespace import show_uid
 from pygos.include.linux.jobctl import (
     JOBCTL_LISTENING,
     JOBCTL_STOP_CONSUME,
@@ -189,10 +191,8 @@ def _notify_cldstop(task: Task, parent: Task, code: int, status: int) -> None:
     wanted = action.handler != SIG_IGN and not action.flags & SA_NOCLDSTOP
     if wanted and parent is not task.machine.pid1:
         utime, stime = _group_ticks(task.group)
-        uid = task.cred.uid
-        info = SigInfo(
-            SIGCHLD, code, pid=task.pid, uid=uid, status=status, utime=utime, stime=stime
-        )
+        pid, uid = pid_vnr(parent, task.pid), show_uid(parent, task.cred.uid)
+        info = SigInfo(SIGCHLD, code, pid=pid, uid=uid, status=status, utime=utime, stime=stime)
         send_sig_info(parent, info, True)
     parent.group.wait_chldexit.wake_all()
 

@@ -169,9 +169,7 @@ def charge_namespace(task: Task, ns: NsCommon, user_ns: UserNamespace | None, na
     ns.creator = uid
     peers = [other for other in alive if type(other) is type(ns)]
     while True:
-        limit = machine.sysctl.get(f"user.max_{name}_namespaces", 1 << 31)
-        if user_ns is not None:
-            limit = user_ns.rlimit_max.get(-ns.ns_flag, limit)
+        limit = namespace_limit(machine, user_ns, name, ns.ns_flag)
         if sum([_counts(other, user_ns, uid) for other in peers]) >= limit:
             raise ENOSPC
         if user_ns is None:
@@ -179,6 +177,16 @@ def charge_namespace(task: Task, ns: NsCommon, user_ns: UserNamespace | None, na
         uid = user_ns.owner
         user_ns = user_ns.parent
     alive.add(ns)
+
+
+def namespace_limit(
+    machine: Machine, user_ns: UserNamespace | None, name: str, flag: int
+) -> int:
+    """/proc/sys/user/max_*_namespaces of a user namespace."""
+    if user_ns is not None:
+        return user_ns.rlimit_max.get(-flag, 0x7FFF_FFFF)
+    limits: dict[str, int] = machine.misc.get("max_namespaces", {})
+    return limits.get(name, int(machine.sysctl.get("kernel.threads-max", 16384)) // 2)
 
 
 def _counts(other: NsCommon, user_ns: UserNamespace | None, uid: int) -> bool:

@@ -43,7 +43,7 @@ def create_user_ns(task: Task, cred: Cred) -> Cred:
     ns = UserNamespace(task.machine, parent, level + 1)
     ns.owner, ns.group = cred.euid, cred.egid
     charge_namespace(task, ns, parent, "user")
-    if _chrooted(task):
+    if task.machine.fs_hooks.chrooted(task):
         raise EPERM
     if parent is not None:
         if map_up(parent.uid_map, cred.euid) == INVALID_ID:
@@ -54,19 +54,6 @@ def create_user_ns(task: Task, cred: Cred) -> Cred:
     ns.parent_could_setfcap = bool(cred.cap_effective >> CAP_SETFCAP & 1)
     ns.rlimit_max = {number: task.group.rlim[number][0] for number in _RLIMITS}
     return cred_in(cred, ns)
-
-
-def _chrooted(task: Task) -> bool:
-    """Is the root directory another than the mount namespace's?"""
-    root, ns = task.fs.root, task.nsproxy.mnt
-    if root.dentry is not root.mnt.mnt_root:
-        return True
-    mnt = ns.root
-    while True:  # what is mounted on the very root hides it
-        above = ns.table.get((mnt.mnt_id, mnt.mnt_root))
-        if above is None:
-            return root.mnt is not mnt
-        mnt = above
 
 
 def cred_in(cred: Cred, ns: UserNamespace | None) -> Cred:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pygos.include.linux.user_namespace import show_uid
 from pygos.include.dataclass import dataclass
 from pygos.include.errno import EAGAIN, ECHILD, EINVAL, ESRCH, Errno
 from pygos.include.linux.jobctl import JOBCTL_LISTENING
@@ -246,14 +247,15 @@ def _stopped(task: Task, child: Task, opts: WaitOpts) -> Event:
 
 def _info(task: Task, child: Task, code: int, status: int) -> SigInfo:
     pid = pid_vnr(task, child.pid)
-    return SigInfo(SIGCHLD, code, pid=pid, uid=child.cred.uid, status=status)
+    uid = show_uid(task, child.cred.uid)
+    return SigInfo(SIGCHLD, code, pid=pid, uid=uid, status=status)
 
 
 def _reap(task: Task, child: Task, opts: WaitOpts) -> Event:
     group = child.group
     status = group.exit_code if group.group_exit else child.exit_code
     info = exit_siginfo(child, SIGCHLD)
-    info.pid = pid_vnr(task, child.pid)
+    info.pid, info.uid = pid_vnr(task, child.pid), show_uid(task, info.uid)
     event = Event(child, status, info)
     if opts.options & uapi.WNOWAIT:
         return event

@@ -35,7 +35,6 @@ _LONG_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 #: Writable integers and their bounds; writable texts have None.
 _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
-    "kernel.pid_max": (301, 4_194_304), "kernel.ns_last_pid": (0, 4_194_304),
     "kernel.threads-max": (20, _INT_MAX),
     "kernel.core_pattern": None, "kernel.core_uses_pid": (0, _INT_MAX),
     "kernel.dmesg_restrict": (0, 1), "kernel.printk": None, "kernel.panic": (0, _INT_MAX),
@@ -57,16 +56,12 @@ _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
     "net.unix.max_dgram_qlen": (0, _INT_MAX),
 }  # fmt: skip
 #: The capability counts, not who may open the file.
-_PRIVILEGED: Final = frozenset(("kernel.hostname", "kernel.domainname", "kernel.ns_last_pid"))
+_PRIVILEGED: Final = frozenset(("kernel.hostname", "kernel.domainname"))
 #: Readable by the owner alone.
 _WRITE_ONLY: Final = frozenset(("vm.drop_caches",))
 
 
 # -- values kept elsewhere
-
-
-def _pid_max(task: Task) -> int:
-    return task.machine.pids.max
 
 
 def _file_max(task: Task) -> int:
@@ -97,10 +92,6 @@ def _hostname(task: Task) -> str:
 
 def _domainname(task: Task) -> str:
     return task.nsproxy.uts.domainname
-
-
-def _last_pid(task: Task) -> int:
-    return task.machine.pids.last
 
 
 def _entropy_avail(task: Task) -> int:
@@ -135,8 +126,8 @@ def _no_value(task: Task) -> int:
 
 
 _SPECIAL: Final[dict[str, Callable[[Task], int | str]]] = {
-    "kernel.pid_max": _pid_max, "kernel.hostname": _hostname, "kernel.domainname": _domainname,
-    "kernel.ns_last_pid": _last_pid, "kernel.tainted": _tainted,
+    "kernel.hostname": _hostname, "kernel.domainname": _domainname,
+    "kernel.tainted": _tainted,
     "kernel.random.uuid": _uuid, "kernel.random.boot_id": _boot_id,
     "kernel.random.entropy_avail": _entropy_avail, "kernel.random.poolsize": _entropy_avail,
     "fs.file-max": _file_max, "fs.file-nr": _file_nr, "fs.inode-nr": _inode_nr,
@@ -151,13 +142,7 @@ _SPECIAL: Final[dict[str, Callable[[Task], int | str]]] = {
 def _store_special(task: Task, name: str, value: Any) -> bool:
     """Put a value where it is kept; False if that is machine.sysctl."""
     machine = task.machine
-    if name == "kernel.pid_max":
-        machine.pids.max = value
-    elif name == "kernel.ns_last_pid":
-        if value > machine.pids.max:
-            raise EINVAL
-        machine.pids.last = value
-    elif name == "fs.file-max":
+    if name == "fs.file-max":
         machine.file_max = value
     elif name == "kernel.hostname":
         task.nsproxy.uts.nodename = value[:64]
@@ -200,7 +185,8 @@ def store(task: Task, name: str, data: bytes) -> None:
     """A program wrote to a tunable. EINVAL, EPERM."""
     if not _is_writable(name):
         raise EPERM
-    if name in _PRIVILEGED and not task.cred.capable(CAP_SYS_ADMIN):
+    owner = task.nsproxy.uts.user_ns
+    if name in _PRIVILEGED and not task.cred.ns_capable(owner, CAP_SYS_ADMIN):
         raise EPERM
     bounds = _WRITABLE[name] if name in _WRITABLE else TABLE[name][1]
     value: int | str
@@ -240,6 +226,9 @@ def _registered(machine: Machine) -> dict[str, Sysctl]:
     if table is None:
         table = machine.misc["sysctl_table"] = {}
         load_table(machine)
+        from pygos.fs.proc.ns_sysctl import ns_sysctls
+
+        table.update(ns_sysctls())
         for provider in machine.misc.get("sysctl_providers", ()):
             table.update(provider())
     return table

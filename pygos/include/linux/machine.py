@@ -107,6 +107,9 @@ class FsHooks(Protocol):
     def seccomp_listener(self, task: Task, filter: SeccompFilter) -> int:
         """A descriptor that answers for a new filter. Errors: EMFILE, ENFILE."""
 
+    def chrooted(self, task: Task) -> bool:
+        """Is the task's root directory another than its mount namespace's?"""
+
     def ns_of_file(self, file: File) -> NsCommon | None:
         """The namespace that a file of nsfs is; None for any other file."""
 

@@ -513,8 +513,8 @@ class Sched:
         Returns the time when it was answered.
         """
         start = clock()
-        task = cast("Task", cpu.owner)
-        if task.cpu is not cpu:
+        task = cast("Task | None", cpu.owner)
+        if task is None or task.cpu is not cpu:
             return start  # an exec or exit has released it meanwhile
         self.current = task
         self.entered = start
