@@ -193,8 +193,12 @@ def sigaltstack(task: Task, uss: InOrNull[StackT], uoss: Out[StackT]) -> int:
 
 @syscall
 def restart_syscall(task: Task) -> int:
-    """Not called by programs: interrupted calls are restarted as themselves here.
+    """Go on with the call that a stop interrupted. Not called by programs. restart_syscall(2).
 
-    As in Linux, when there is nothing to restart: EINTR.
+    EINTR if there is nothing to go on with.
     """
-    raise EINTR
+    if task.restart is None:
+        raise EINTR
+    nr = task.restart_nr
+    result: int = task.machine.syscalls[nr](task, task.regs)
+    return result

@@ -18,7 +18,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pygos.arch.x86.signal import fail_syscall, rewind_syscall, setup_rt_frame
+from pygos.arch.x86.signal import (
+    fail_syscall,
+    rewind_syscall,
+    rewind_to_restart,
+    setup_rt_frame,
+)
 from pygos.include.dataclass import replace
 from pygos.include.errno import (
     EFAULT,
@@ -132,8 +137,10 @@ def do_signal(task: Task, restart: type[Restart] | None = None) -> None:
         task.restart_class = restart
         return
     if restart is not None:
-        rewind_syscall(task)
-        if restart is not ERESTART_RESTARTBLOCK:
+        if restart is ERESTART_RESTARTBLOCK:
+            rewind_to_restart(task)
+        else:
+            rewind_syscall(task)
             task.restart = None
     if not delivered:
         restore_saved_sigmask(task)

@@ -19,8 +19,6 @@ from pygos.host.code import (
     REQUEST,
     WHO,
 )
-from pygos.include.linux.platform import Trap, TrapKind
-from pygos.host.code import BATCH, BLOCK_SIZE, COUNT, LIST, PID, WHO
 from pygos.include.errno import ENODEV
 from pygos.include.linux.platform import TRAP_CPUID, TRAP_TSC, Trap, TrapKind
 
@@ -108,6 +106,7 @@ class UmCpu:
         in the flags, hides it from whoever reads them and knows instructions that change it.
         """
         self.block[REQUEST] = PTRACE_SYSEMU_SINGLESTEP if on else PTRACE_SYSEMU
+
     def set_traps(self, traps: int) -> None:
         """See Cpu.set_traps."""
         stub = self.stub

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 USER_CS: Final = 0x33
 USER_DS: Final = 0x2B
 _RED_ZONE: Final = 128
+_NR_RESTART_SYSCALL: Final = 219
 _M64: Final = (1 << 64) - 1
 _CANONICAL_END: Final = 1 << 47
 #: pretcode, ucontext (flags, link, stack, sigcontext, mask), siginfo.
@@ -89,6 +90,18 @@ def rewind_syscall(task: Task) -> None:
     regs = task.regs
     regs[RIP] = (regs[RIP] - 2) & _M64
     regs[RAX] = task.syscall_nr & _M64
+
+
+def rewind_to_restart(task: Task) -> None:
+    """Go on with the interrupted call by restart_syscall(2): its progress is in the task."""
+    regs = task.regs
+    if task.restart is None:
+        rewind_syscall(task)
+        return
+    if task.syscall_nr != _NR_RESTART_SYSCALL:
+        task.restart_nr = task.syscall_nr
+    regs[RIP] = (regs[RIP] - 2) & _M64
+    regs[RAX] = _NR_RESTART_SYSCALL
 
 
 def fail_syscall(task: Task) -> None:

@@ -343,6 +343,7 @@ class Task:
         "regs",
         "restart",
         "restart_class",
+        "restart_nr",
         "robust_list",
         "rseq",
         "rt_priority",
@@ -434,6 +435,8 @@ class Task:
         #: Of a task that stopped while a call was interrupted: how the call goes on
         #: (kernel/signal.py decides when the task is continued).
         self.restart_class: type[Restart] | None = None
+        #: The number of the call that restart_syscall(2) goes on with.
+        self.restart_nr = 0
         # -- scheduling
         self.on_rq = False
         self.on_cpu = False
