@@ -89,6 +89,8 @@ def sched_setaffinity(task: Task, pid: Pid, length: UInt, user_mask: UserAddr) -
     mask = int.from_bytes(data, "little") & there
     if target.dl is not None and mask != there:
         raise EBUSY
+    if target.cgroups is not None and target.cgroups.cpuset is not None:
+        mask &= target.cgroups.cpuset.effective
     if not mask:
         raise EINVAL
     task.machine.sched.set_affinity(target, mask)

@@ -34,10 +34,10 @@ from pygos.include.errno import (
     Restart,
 )
 from pygos.include.linux.jobctl import (
+    JOBCTL_CGROUP_MASK,
     JOBCTL_PENDING_MASK,
     JOBCTL_STOP_DEQUEUED,
     JOBCTL_STOP_PENDING,
-    JOBCTL_TRAP_FREEZE,
     JOBCTL_TRAP_MASK,
 )
 from pygos.include.linux.sched import SigAction, SigAltStack, SigInfo, Task, TaskState
@@ -191,17 +191,16 @@ def _stop_or_trap(task: Task) -> bool:
     if task.jobctl & JOBCTL_STOP_PENDING and do_signal_stop(task, 0):
         return True
     if not task.jobctl & JOBCTL_TRAP_MASK:
-        return bool(task.jobctl & JOBCTL_TRAP_FREEZE) and _freeze(task)
+        return bool(task.jobctl & JOBCTL_CGROUP_MASK) and _cgroup_trap(task)
     from pygos.kernel.ptrace_stop import jobctl_trap
 
     return jobctl_trap(task)
 
 
-def _freeze(task: Task) -> bool:
-    from pygos.kernel.cgroup.freezer import freezer_trap
+def _cgroup_trap(task: Task) -> bool:
+    from pygos.kernel.cgroup.freezer import cgroup_trap
 
-    freezer_trap(task)
-    return True
+    return cgroup_trap(task)
 
 
 def _signal_stop(task: Task, info: SigInfo) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.mm_types import Mapping
+    from pygos.include.linux.sched import Task
     from pygos.mm.mm import Mm
     from pygos.mm.page_alloc import Zone
 
@@ -40,6 +41,12 @@ _RETRIES: Final = 16
 _RECLAIM_BATCH: Final = 32
 
 
+#: How long to sleep for a share over memory.high: fractions of 2**20, squared, over 2**14.
+_PRECISION: Final = 20
+_SCALE: Final = 14
+_CHARGE_BATCH: Final = 64
+
+
 class MemcgOwner(Protocol):
     """The control group behind it (kernel/cgroup/memory.py)."""
 
@@ -48,6 +55,9 @@ class MemcgOwner(Protocol):
 
     def notify(self, name: bytes) -> None:
         """One of its files has changed."""
+
+    def throttle(self, owner: Task, delay: int) -> None:
+        """The process is over memory.high: let it sleep `delay` ns soon."""
 
 
 class MemCgroup:
@@ -130,9 +140,22 @@ class MemCgroup:
                 over = at
             at = at.parent
         if over is not None:
-            over.event("high")
-            reclaim(over, over.usage - over.high)
+            self._over_high(over, count)
         return count
+
+    def _over_high(self, over: MemCgroup, count: int) -> None:
+        """`count` pages went over the mark of `over`: reclaim, or slow the process down.
+
+        As on Linux the delay grows with the square of how far it is over.
+        """
+        over.event("high")
+        reclaim(over, over.usage - over.high)
+        mm = self.zone.current
+        if over.usage <= over.high or mm is None or mm.owner is None or mm.memcg is None:
+            return
+        excess = ((over.usage - over.high) << _PRECISION) // max(over.high, 1)
+        delay = excess * excess * 1_000_000_000 >> _PRECISION + _SCALE
+        over.owner.throttle(mm.owner, delay * count // _CHARGE_BATCH)
 
     def _charge_slow(self, count: int) -> int:
         """A limit would be passed: what there is room for, or after making room."""
@@ -345,6 +368,39 @@ def _clean_pages(zone: Zone, mapping: Mapping, words: set[int], target: int) -> 
             if len(found) >= target:
                 break
     return found
+
+
+def protection(memcg: MemCgroup, low: bool) -> int:
+    """How many pages memory.min (`low`: memory.low, if that is more) keep from reclaim."""
+    chain = [memcg]
+    while (above := chain[-1].parent) is not None:
+        chain.append(above)
+    found = PAGE_COUNTER_MAX
+    for one in reversed(chain):
+        own = max(one.min, one.low) if low else one.min
+        if one.parent is None:
+            found = own
+        elif own:
+            found = min(own, found)
+        elif one.parent.usage > found:
+            found = 0  # memory_recursiveprot: it has a share only while all of it is protected
+    return found
+
+
+def protected_words(zone: Zone, low: bool) -> set[int]:
+    """The words of page cache frames that reclaim for the whole machine leaves alone."""
+    return {
+        number << _KIND_BITS | FILE
+        for number, one in zone.memcgs.items()
+        if 0 < one.usage <= protection(one, low)
+    }
+
+
+def note_low(zone: Zone) -> None:
+    """Nothing else could be reclaimed: memory.low is about to be broken."""
+    for one in tuple(zone.memcgs.values()):
+        if 0 < one.usage <= protection(one, True) and one.low and one.stat[FILE]:
+            one.event("low")
 
 
 def balance(mm: Mm, want: int = _RECLAIM_BATCH) -> None:

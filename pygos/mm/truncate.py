@@ -14,7 +14,7 @@ from pygos.include.linux.mm_types import PTE_DIRTY, PTE_HOSTED, PTE_WRITE, VM_SH
 from pygos.mm.tlb import Gather, present, protect_hosted, sync
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.mm_types import Mapping
@@ -199,7 +199,21 @@ class PageCacheShrinker:
         self.machine = machine
 
     def shrink(self, target: int, direct: bool) -> int:
-        """See page_alloc.Shrinker. Two rounds: a mapping used since the last one is spared once."""
+        """See page_alloc.Shrinker. What groups protect (memory.low) goes last, or never."""
+        zone = self.machine.zone
+        if not zone.memcgs:
+            return self._shrink(target, direct, ())
+        from pygos.mm.memcontrol import note_low, protected_words
+
+        spared = protected_words(zone, True)
+        freed = self._shrink(target, direct, spared)
+        if freed < target and spared:
+            note_low(zone)
+            freed += self._shrink(target - freed, direct, protected_words(zone, False))
+        return freed
+
+    def _shrink(self, target: int, direct: bool, spared: Collection[int]) -> int:
+        """Two rounds: a mapping used since the last one is spared once."""
         zone = self.machine.zone
         freed = 0
         for _ in range(2):
@@ -212,7 +226,7 @@ class PageCacheShrinker:
                     mapping.referenced = False
                     zone.lru[mapping] = zone.lru.pop(mapping)
                     continue
-                freed += _shrink_mapping(mapping, target - freed)
+                freed += _shrink_mapping(mapping, target - freed, spared)
         return freed
 
 
@@ -223,12 +237,13 @@ def reclaim_pages(mapping: Mapping, gone: Sequence[int]) -> int:
     return _remove_pages(mapping, gone)
 
 
-def _shrink_mapping(mapping: Mapping, target: int) -> int:
-    """Free up to `target` of a mapping's clean pages, oldest first."""
+def _shrink_mapping(mapping: Mapping, target: int, spared: Collection[int]) -> int:
+    """Free up to `target` of a mapping's clean pages, oldest first, but for `spared` groups'."""
     gone: list[int] = []
     dirty = mapping.dirty
-    for index in mapping.pages:
-        if index not in dirty:
+    owners = mapping.machine.zone.page_memcg if spared else None
+    for index, pfn in mapping.pages.items():
+        if index not in dirty and (owners is None or owners[pfn] not in spared):
             gone.append(index)
             if len(gone) >= target:
                 break

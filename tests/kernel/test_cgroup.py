@@ -204,6 +204,28 @@ def test_kept_frames_count_above_when_their_group_is_gone(machine: pygos.Machine
     assert run(machine, script) == ["shmem 4096000", "shmem 0"]
 
 
+def test_who_is_over_the_high_mark_is_slowed_down(machine: pygos.Machine) -> None:
+    script = f"""
+    echo 10M >t/memory.high
+    (echo 0 >t/cgroup.procs; exec timeout 1 sh -c '{eat("40M")}')
+    echo $?; cat t/memory.peak; grep -c "high [1-9]" t/memory.events
+    """
+    status, peak, high = run(machine, script)
+    assert (status, high) == ("124", "1")
+    assert int(peak) < 20 << 20
+
+
+def test_protected_page_cache_stays() -> None:
+    script = """
+    echo 10M >t/memory.low
+    (echo 0 >t/cgroup.procs; cat /usr/bin/python3.11 >/dev/null)
+    cat /usr/lib/x86_64-linux-gnu/*.so* 2>/dev/null | head -c 100000000 >/dev/null
+    grep inactive_file t/memory.stat
+    """
+    with pygos.Machine(memory="64m", user="root") as machine:
+        assert int(run(machine, script)[0].split()[1]) > 4 << 20
+
+
 # -- cpu
 
 
@@ -225,9 +247,9 @@ def test_a_quota_of_a_fifth(machine: pygos.Machine) -> None:
     cat t/cpu.stat
     """
     stat = dict(line.split() for line in run(machine, script))
-    assert 100_000 < int(stat["usage_usec"]) < 320_000
     assert int(stat["nr_throttled"]) >= 5
-    assert int(stat["throttled_usec"]) > 400_000
+    # A fifth is four times as long throttled as running.
+    assert int(stat["throttled_usec"]) > 2 * int(stat["usage_usec"]) > 200_000
 
 
 def test_values_of_the_cpu_controller(machine: pygos.Machine) -> None:
@@ -251,11 +273,11 @@ def test_values_of_the_cpu_controller(machine: pygos.Machine) -> None:
 def test_cpuset_is_the_affinity() -> None:
     script = """
     echo 1 >t/cpuset.cpus; cat t/cpuset.cpus.effective t/cpuset.mems.effective
-    (echo 0 >t/cgroup.procs; nproc; taskset -p 3 $$ >/dev/null 2>&1; cat /proc/self/cpuset)
+    (echo 0 >t/cgroup.procs; nproc; taskset 3 nproc; taskset 1 true || echo none; cat /proc/self/cpuset)
     nproc; echo 7 >t/cpuset.cpus || echo bad
     """
     with pygos.Machine(memory="128m", cpus=2, user="root") as machine:
-        assert run(machine, script) == ["1", "0", "1", "/t", "2", "bad"]
+        assert run(machine, script) == ["1", "0", "1", "1", "none", "/t", "2", "bad"]
 
 
 # -- namespaces

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_make_root, shrink_dcache_sb
 from pygos.fs.kernfs import KernfsInode, KernfsInodeOperations
@@ -32,6 +32,12 @@ _OPTIONS: Final = frozenset((
     "nsdelegate", "favordynmods", "memory_localevents", "memory_recursiveprot",
     "memory_hugetlb_accounting", "pids_localevents",
 ))  # fmt: skip
+
+
+#: Where machine.misc has the super block.
+_SB: Final = "cgroup_sb"
+#: The inode number of the root.
+ROOT_ID: Final = 1
 
 
 class CgroupDirOperations(KernfsInodeOperations):
@@ -99,20 +105,39 @@ class CgroupSuperOperations(SuperOperations):
         return Kstatfs(type=sb.s_magic)
 
     def show_options(self, sb: SuperBlock) -> str:
-        from pygos.kernel.cgroup.core import hierarchy
-
-        text = ",nsdelegate" if hierarchy(sb.machine).nsdelegate else ""
+        top = sb.machine.cgroups
+        text = ",nsdelegate" if top is None or top.nsdelegate else ""
         return text + ",memory_recursiveprot"
 
     def put_super(self, sb: SuperBlock) -> None:
-        from pygos.kernel.cgroup.core import hierarchy
-
         shrink_dcache_sb(sb)
-        hierarchy(sb.machine).sb = None
+        sb.machine.misc.pop(_SB, None)
 
     def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
         apply_options(sb.machine, data)
         super().remount(sb, flags, data)
+
+
+class RootInode(KernfsInode):
+    """The root's directory; the hierarchy itself is made when somebody looks into it."""
+
+    __slots__ = ()
+
+    @property
+    def target(self) -> Any:
+        """The root group."""
+        from pygos.kernel.cgroup.core import hierarchy
+
+        return hierarchy(self.i_sb.machine).root
+
+    @target.setter
+    def target(self, value: Any) -> None:
+        """It is always the same."""
+
+    def refresh(self) -> None:
+        """Nothing can have been changed before there is a hierarchy."""
+        if self.i_sb.machine.cgroups is not None:
+            super().refresh()
 
 
 CGROUP_DIR: Final = Directory("", 0o755, CgroupDirOperations(), CgroupDirFileOperations())
@@ -123,29 +148,31 @@ _DENTRY_OPS: Final = CgroupDentryOperations()
 
 def apply_options(machine: Machine, data: str) -> None:
     """Mount options. EINVAL for unknown ones."""
-    from pygos.kernel.cgroup.core import hierarchy
-
     names = set()
     for name, value in parse_options(data):
         if name not in _OPTIONS or value:
             raise EINVAL
         names.add(name)
-    hierarchy(machine).nsdelegate = "nsdelegate" in names
+    wanted = "nsdelegate" in names
+    if machine.cgroups is None and wanted:
+        return  # a new hierarchy has it
+    from pygos.kernel.cgroup.core import hierarchy
+
+    hierarchy(machine).nsdelegate = wanted
 
 
 def cgroup_super(machine: Machine, fstype: FileSystemType) -> SuperBlock:
     """The one super block, made at the first mount."""
-    from pygos.kernel.cgroup.core import hierarchy
-
-    top = hierarchy(machine)
-    if top.sb is None:
-        sb = top.sb = SuperBlock(machine, fstype, _SUPER_OPS)
+    sb = machine.misc.get(_SB)
+    if sb is None:
+        sb = machine.misc[_SB] = SuperBlock(machine, fstype, _SUPER_OPS)
         sb.s_magic = CGROUP2_SUPER_MAGIC
         sb.s_d_op = _DENTRY_OPS
-        inode = KernfsInode(sb, top.root.id, _ROOT_DIR, top.root, b"")
+        nobody: Any = None
+        inode = RootInode(sb, ROOT_ID, _ROOT_DIR, nobody, b"")
         inode.i_private = CGROUP_DIR
         sb.s_root = d_make_root(sb, inode)
-    found: SuperBlock = top.sb
+    found: SuperBlock = sb
     return found
 
 
@@ -155,11 +182,10 @@ class CgroupType(FileSystemType):
     __slots__ = ()
     name = "cgroup2"
     userns_mount = True
-    userns_mount = True
 
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         machine = task.machine
-        first = machine.cgroups is None or machine.cgroups.sb is None
+        first = _SB not in machine.misc
         sb = cgroup_super(machine, self)
         if first:
             apply_options(machine, data)

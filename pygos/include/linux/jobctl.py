@@ -20,5 +20,8 @@ JOBCTL_TRAP_MASK: Final = JOBCTL_TRAP_STOP | JOBCTL_TRAP_NOTIFY
 JOBCTL_LISTENING: Final = 1 << 22
 #: The control group of the task is frozen (kernel/cgroup/freezer.py).
 JOBCTL_TRAP_FREEZE: Final = 1 << 23
+#: It has more memory than memory.high and is to sleep a while (kernel/cgroup/memory.py).
+JOBCTL_MEMCG_HIGH: Final = 1 << 30
+JOBCTL_CGROUP_MASK: Final = JOBCTL_TRAP_FREEZE | JOBCTL_MEMCG_HIGH
 #: What makes a task look at its signals.
-JOBCTL_PENDING_MASK: Final = JOBCTL_STOP_PENDING | JOBCTL_TRAP_MASK | JOBCTL_TRAP_FREEZE
+JOBCTL_PENDING_MASK: Final = JOBCTL_STOP_PENDING | JOBCTL_TRAP_MASK | JOBCTL_CGROUP_MASK

@@ -193,7 +193,7 @@ class Cgroup:
 class Hierarchy:
     """``machine.cgroups``: the one tree of a machine."""
 
-    __slots__ = ("last_id", "nr_cgroups", "nsdelegate", "root", "sb")
+    __slots__ = ("last_id", "nr_cgroups", "nsdelegate", "root")
 
     def __init__(self, machine: Machine) -> None:
         self.root = Cgroup(machine, None, b"")
@@ -201,8 +201,6 @@ class Hierarchy:
         self.nr_cgroups = 1
         #: Namespaces are borders of delegation (the mount option of that name).
         self.nsdelegate = True
-        #: The file system's super block, when it is first mounted.
-        self.sb: Any = None
 
 
 def hierarchy(machine: Machine) -> Hierarchy:

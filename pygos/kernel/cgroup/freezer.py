@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pygos.include.linux.jobctl import JOBCTL_TRAP_FREEZE
+from pygos.include.linux.jobctl import JOBCTL_MEMCG_HIGH, JOBCTL_TRAP_FREEZE
 from pygos.include.linux.sched import TaskState
 
 if TYPE_CHECKING:
@@ -22,6 +22,19 @@ _STOPPED = (TaskState.STOPPED, TaskState.TRACED)
 
 
 # -- tasks
+
+
+def cgroup_trap(task: Task) -> bool:
+    """On the way to user mode: does the group hold the task here? True if it sleeps."""
+    if task.jobctl & JOBCTL_MEMCG_HIGH:
+        from pygos.kernel.cgroup.memory import sleep_over_high
+
+        if sleep_over_high(task):
+            return True
+    if not task.jobctl & JOBCTL_TRAP_FREEZE:
+        return False
+    freezer_trap(task)
+    return True
 
 
 def freezer_trap(task: Task) -> None:
