@@ -33,6 +33,7 @@ from pygos.include.linux.fs import (
     SuperBlock,
     SuperOperations,
 )
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import SigInfo
 from pygos.include.linux.wait import WaitQueue
 from pygos.include.uapi.capability import CAP_SYS_RESOURCE
@@ -43,7 +44,6 @@ from pygos.include.uapi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from pygos.include.uapi.resource import RLIMIT_MSGQUEUE
 from pygos.include.uapi.signal import SI_MESGQ, SIGEV_SIGNAL
 from pygos.ipc.namespace import IpcNamespace, IpcState, ipc_ns, ipc_state
-from pygos.ipc.util import pid_vnr
 from pygos.kernel.capability import capable
 from pygos.kernel.sigsend import send_sig_info
 

@@ -15,6 +15,7 @@ from pygos.include.errno import (
     EPERM,
     ERESTARTNOHAND,
 )
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.syscalls import Flags, Int, Long, UserAddr, syscall
 from pygos.include.linux.wait import wait_on
 from pygos.include.uapi.capability import CAP_SYS_RESOURCE
@@ -49,7 +50,6 @@ from pygos.ipc.util import (
     ipcget,
     ipcperms,
     now_seconds,
-    pid_vnr,
     update_perm,
 )
 from pygos.kernel.capability import capable

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
+from pygos.include.linux.pid_namespace import pid_vnr
+from pygos.include.linux.user_namespace import show_gid, show_uid
 from pygos.ipc.namespace import ipc_ns
-from pygos.ipc.util import from_kgid, from_kuid, pid_vnr
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -33,8 +34,8 @@ def _all(ids: IpcIds) -> list[IpcObject]:
 
 
 def _owners(task: Task, obj: IpcObject) -> str:
-    uid, gid = from_kuid(task, obj.uid), from_kgid(task, obj.gid)
-    return f"{uid:5} {gid:5} {from_kuid(task, obj.cuid):5} {from_kgid(task, obj.cgid):5}"
+    uid, gid = show_uid(task, obj.uid), show_gid(task, obj.gid)
+    return f"{uid:5} {gid:5} {show_uid(task, obj.cuid):5} {show_gid(task, obj.cgid):5}"
 
 
 def msg_text(task: Task) -> str:

@@ -8,6 +8,7 @@ from struct import iter_unpack
 from typing import TYPE_CHECKING, cast
 
 from pygos.include.errno import E2BIG, EAGAIN, EINTR, EINVAL, ENOSPC, ERANGE
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import SemUndoList
 from pygos.include.linux.syscalls import Flags, InOrNull, Int, Size, UserAddr, syscall
 from pygos.include.linux.wait import wait_on
@@ -61,7 +62,6 @@ from pygos.ipc.util import (
     ipcget,
     ipcperms,
     now_seconds,
-    pid_vnr,
     update_perm,
 )
 from pygos.kernel.time.timespec import timespec_ns

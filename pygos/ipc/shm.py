@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from pygos.fs.inode import iput
 from pygos.include.errno import EINVAL, ENOMEM, ENOSPC, EPERM
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.syscalls import Flags, Int, Size, UserAddr, syscall
 from pygos.include.uapi.capability import CAP_IPC_LOCK
 from pygos.include.uapi.ipc import (
@@ -43,7 +44,6 @@ from pygos.ipc.util import (
     ipcget,
     ipcperms,
     now_seconds,
-    pid_vnr,
     update_perm,
 )
 from pygos.kernel.capability import capable, ns_capable

@@ -12,6 +12,13 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EACCES, EEXIST, EINVAL, ENOENT, ENOSPC, EPERM
+from pygos.include.linux.user_namespace import (
+    INVALID_ID,
+    make_kgid,
+    make_kuid,
+    show_gid,
+    show_uid,
+)
 from pygos.include.uapi.capability import CAP_IPC_OWNER, CAP_SYS_ADMIN
 from pygos.include.uapi.ipc import IPC_CREAT, IPC_EXCL, IPC_PRIVATE, Ipc64Perm
 from pygos.kernel.capability import ns_capable
@@ -196,6 +203,8 @@ def check_owner(task: Task, ns: IpcNamespace, obj: IpcObject) -> None:
 def update_perm(task: Task, obj: IpcObject, perm: Ipc64Perm) -> None:
     """IPC_SET: owner and mode. EINVAL for ids that don't exist in the caller's namespace."""
     uid, gid = make_kuid(task, perm.uid), make_kgid(task, perm.gid)
+    if INVALID_ID in (uid, gid):
+        raise EINVAL
     obj.uid, obj.gid = uid, gid
     obj.mode = obj.mode & ~0o777 | perm.mode & 0o777
 
@@ -204,43 +213,11 @@ def fill_perm(task: Task, obj: IpcObject) -> Ipc64Perm:
     """The object's struct ipc64_perm."""
     perm = Ipc64Perm()
     perm.key = obj.key
-    perm.uid, perm.gid = from_kuid(task, obj.uid), from_kgid(task, obj.gid)
-    perm.cuid, perm.cgid = from_kuid(task, obj.cuid), from_kgid(task, obj.cgid)
+    perm.uid, perm.gid = show_uid(task, obj.uid), show_gid(task, obj.gid)
+    perm.cuid, perm.cgid = show_uid(task, obj.cuid), show_gid(task, obj.cgid)
     perm.mode = obj.mode
     perm.seq = obj.seq
     return perm
-
-
-# -- ids as the caller sees them
-
-
-def make_kuid(task: Task, uid: int) -> int:
-    """The user meant by a number. EINVAL."""
-    if uid == 0xFFFF_FFFF:
-        raise EINVAL
-    return uid
-
-
-def make_kgid(task: Task, gid: int) -> int:
-    """The group meant by a number. EINVAL."""
-    if gid == 0xFFFF_FFFF:
-        raise EINVAL
-    return gid
-
-
-def from_kuid(task: Task, uid: int) -> int:
-    """A user's number as the task sees it."""
-    return uid
-
-
-def from_kgid(task: Task, gid: int) -> int:
-    """A group's number as the task sees it."""
-    return gid
-
-
-def pid_vnr(task: Task, pid: int) -> int:
-    """A process' number as the task sees it; 0: it doesn't."""
-    return pid
 
 
 def now_seconds(task: Task) -> int:

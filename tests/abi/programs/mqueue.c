@@ -132,7 +132,7 @@ static void sleepers(void)
 		_exit(0);
 	}
 	until_asleep(pid);
-	SHOW(mq_send(q, "for the child", 13, 3));
+	mq_send(q, "for the child", 13, 3);
 	reap(pid);
 	for (int i = 0; i < 4; i++)
 		mq_send(q, "filler", 6, i);
@@ -205,7 +205,7 @@ static void notify(void)
 		_exit(0);
 	}
 	until_asleep(pid);
-	SHOW(mq_send(q, "d", 1, 0));
+	mq_send(q, "d", 1, 0);
 	reap(pid);
 	SHOW(mq_notify(q, NULL));
 	SHOW(mq_notify(q, &none));
