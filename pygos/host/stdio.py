@@ -31,6 +31,8 @@ _DONTWAIT: Final = 0x4040
 #: POLLOUT promises room for this much on any pipe.
 _PIPE_BUF: Final = 4096
 _TTY_CHUNK: Final = 512
+_TCGETS2: Final = 0x802C542A
+_TERMIOS2_SIZE: Final = 44
 _ENXIO = 6
 
 
@@ -193,7 +195,7 @@ class HostTerminal:
     by the main thread; elsewhere there are no notices of a new window size.
     """
 
-    __slots__ = ("_eventfd", "_fd", "_handlers", "_pid", "_raw", "_saved")
+    __slots__ = ("_eventfd", "_fd", "_handlers", "_pid", "_raw", "_saved", "_settings")
 
     def __init__(self, fd: int = 0) -> None:
         """ENOTTY if `fd` is no terminal."""
@@ -205,6 +207,7 @@ class HostTerminal:
         self._raw: list[Any] = []
         self._handlers: dict[int, Any] = {}
         self._eventfd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._settings: bytes = fcntl.ioctl(fd, _TCGETS2, bytes(_TERMIOS2_SIZE))
 
     @classmethod
     def find(cls) -> HostTerminal | None:
@@ -309,6 +312,10 @@ class HostTerminal:
     def winsize(self) -> tuple[int, int, int, int]:
         """Rows, columns, pixels across, pixels down."""
         return window_size(self._fd)
+
+    def settings(self) -> bytes:
+        """The user's settings as a struct termios2: how it is when we don't have it."""
+        return self._settings
 
     def resized_fd(self) -> int:
         """Readable when the window size may have changed; call resized() then."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pygos.drivers.hoststream import open_std_files
+from pygos.drivers.tty.tty import default_termios
 from pygos.host.stdio import HostStream
 from pygos.include.uapi.stat import Stat
 from tests.support.fsworld import FsWorld
@@ -38,6 +39,9 @@ class FakeTerminal:
 
     def winsize(self) -> tuple[int, int, int, int]:
         return self.size
+
+    def settings(self) -> bytes:
+        return default_termios().to_bytes()
 
     def resized_fd(self) -> int:
         return 1000

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.drivers.tty.jobctl import proc_set_tty
-from pygos.drivers.tty.n_tty import n_tty_open
+from pygos.drivers.tty.n_tty import n_tty_open, n_tty_set_termios
 from pygos.drivers.tty.tty import (
     Tty,
     TtyOperations,
@@ -41,7 +41,7 @@ from pygos.include.uapi.fcntl import O_RDWR
 from pygos.include.uapi.kdev_t import makedev
 from pygos.include.uapi.major import CONSOLE_MINOR, TTYAUX_MAJOR
 from pygos.include.uapi.poll import POLLHUP, POLLIN, POLLOUT
-from pygos.include.uapi.termios import IUTF8, Winsize
+from pygos.include.uapi.termios import IUTF8, Termios2, Winsize
 
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
@@ -275,6 +275,8 @@ def open_console(task: Task, terminals: list[Any]) -> File:
     machine.host["console"] = (terminals[0], terminals[-1])
     line.armed = 0
     terminal = machine.host["terminal"]
+    if not tty.files:
+        _take_settings(tty, terminal)
     tty.winsize = host_winsize(terminal)
     if machine.host.get("console_resize") is not terminal:
         machine.host["console_resize"] = terminal
@@ -286,6 +288,13 @@ def open_console(task: Task, terminals: list[Any]) -> File:
     if task.group.session_leader:
         proc_set_tty(task, tty)
     return file
+
+
+def _take_settings(tty: Tty, terminal: Any) -> None:
+    """Begin with the user's own keys and modes, as a remote login does."""
+    tty.termios = Termios2.from_bytes(terminal.settings())
+    tty.termios.c_line = 0
+    n_tty_set_termios(tty, None)
 
 
 def _console_path(task: Task) -> Path:
