@@ -34,7 +34,11 @@ class MntNsOps(NsOps):
 
     def copy(self, task: Task, old: Any, user_ns: UserNamespace | None, fs: FsStruct) -> NsCommon:
         new = copy_mnt_ns(task, user_ns, fs)
-        charge_namespace(task, new, user_ns, "mnt")
+        try:
+            charge_namespace(task, new, user_ns, "mnt")
+        except BaseException:
+            new.ns_free(task.machine)
+            raise
         return new
 
     def install(self, task: Task, nsset: NsSet, ns: Any) -> None:
