@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 from pygos.include.dataclass import replace
 from pygos.include.errno import EINVAL, ENODATA, EOPNOTSUPP, EPERM
 from pygos.include.linux.fs import MNT_NOSUID
+from pygos.include.linux.ptrace import ptracer_capable
 from pygos.include.linux.user_namespace import in_userns
 from pygos.include.uapi.capability import (
     CAP_FULL_SET,
     CAP_SETUID,
-    CAP_SYS_PTRACE,
     SECBIT_KEEP_CAPS,
     SECBIT_NOROOT,
 )
@@ -151,8 +151,7 @@ def _unsafe(task: Task) -> bool:
     sharers = sum([thread.alive and thread.fs is task.fs for thread in task.group.threads])
     if task.fs.users > sharers:
         return True
-    tracer = task.ptracer
-    return tracer is not None and not tracer.cred.ns_capable(task.cred.user_ns, CAP_SYS_PTRACE)
+    return not ptracer_capable(task)
 
 
 def _set_ids(task: Task, file: File) -> tuple[int, int]:

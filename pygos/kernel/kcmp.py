@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EBADF, EINVAL, EOPNOTSUPP, EPERM, ESRCH
+from pygos.include.linux.ptrace import PTRACE_MODE_READ_REALCREDS, ptrace_may_access
 from pygos.include.linux.syscalls import Int, Pid, ULong, syscall
 from pygos.include.uapi import kcmp as uapi
-from pygos.include.uapi.capability import CAP_SYS_PTRACE
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -16,18 +16,6 @@ if TYPE_CHECKING:
 #: Equal, and "not equal, ordering unknown": addresses of kernel objects mean nothing here.
 _EQUAL: Final = 0
 _DIFFERENT: Final = 3
-
-
-def may_inspect(task: Task, target: Task) -> bool:
-    """ptrace's rule for reading (PTRACE_MODE_READ_REALCREDS)."""
-    if target.group is task.group:
-        return True
-    mine, theirs = task.cred, target.cred
-    same_uid = mine.uid == theirs.euid == theirs.suid == theirs.uid
-    same_gid = mine.gid == theirs.egid == theirs.sgid == theirs.gid
-    if mine.capable(CAP_SYS_PTRACE):
-        return True
-    return same_uid and same_gid and target.dumpable == 1
 
 
 def _object(target: Task, kind: int, index: int) -> object:
@@ -59,7 +47,8 @@ def kcmp(task: Task, pid1: Pid, pid2: Pid, type_: Int, idx1: ULong, idx2: ULong)
     one, two = tasks.get(pid1), tasks.get(pid2)
     if one is None or two is None:
         raise ESRCH
-    if not may_inspect(task, one) or not may_inspect(task, two):
+    mode = PTRACE_MODE_READ_REALCREDS
+    if not ptrace_may_access(task, one, mode) or not ptrace_may_access(task, two, mode):
         raise EPERM
     same = _object(one, type_, idx1) is _object(two, type_, idx2)
     return _EQUAL if same else _DIFFERENT

@@ -349,9 +349,9 @@ def _enter_process(task: Task, fd: int, flags: int) -> NsSet:
     if ref.gone:
         raise ESRCH
     target = ref.task
-    from pygos.kernel.kcmp import may_inspect
+    from pygos.include.linux.ptrace import PTRACE_MODE_READ_REALCREDS, ptrace_may_access
 
-    if not may_inspect(task, target):
+    if not ptrace_may_access(task, target, PTRACE_MODE_READ_REALCREDS):
         raise EPERM
     if not target.alive:
         raise ESRCH

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
 
-@syscall(partial="no Yama, KSM or core scheduling: their options give EINVAL")
+@syscall(partial="no KSM or core scheduling: their options give EINVAL")
 def prctl(task: Task, option: Int, arg2: ULong, arg3: ULong, arg4: ULong, arg5: ULong) -> int:
     """Attributes of the calling thread or process. prctl(2).
 

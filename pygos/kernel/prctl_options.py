@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.include.dataclass import replace
 from pygos.include.errno import EINVAL, EPERM
+from pygos.include.linux.ptrace import set_ptracer
 from pygos.include.linux.sched import PF_NOTSC
 from pygos.include.uapi import prctl as uapi
 from pygos.include.uapi.capability import (
@@ -61,6 +62,10 @@ def _set_pdeathsig(task: Task, signo: int, *_: int) -> int:
 def _get_pdeathsig(task: Task, addr: int, *_: int) -> int:
     _mm(task).write_u32(addr, task.pdeath_signal)
     return 0
+
+
+def _set_ptracer(task: Task, pid: int, *_: int) -> int:
+    return set_ptracer(task, pid)
 
 
 def _get_dumpable(task: Task, *_: int) -> int:
@@ -242,6 +247,7 @@ def _get_auxv(task: Task, addr: int, size: int, *rest: int) -> int:
 OPTIONS: Final[dict[int, Callable[[Task, int, int, int, int], int]]] = {
     uapi.PR_SET_PDEATHSIG: _set_pdeathsig,
     uapi.PR_GET_PDEATHSIG: _get_pdeathsig,
+    uapi.PR_SET_PTRACER: _set_ptracer,
     uapi.PR_GET_DUMPABLE: _get_dumpable,
     uapi.PR_SET_DUMPABLE: _set_dumpable,
     uapi.PR_GET_KEEPCAPS: _get_keepcaps,

@@ -31,6 +31,7 @@ def default_sysctls(ram_pages: int) -> dict[str, int | str]:
         "kernel.dmesg_restrict": 0,
         "kernel.printk": "4 4 1 7",
         "kernel.panic": 0,
+        "kernel.yama.ptrace_scope": 0,
         "kernel.sched_autogroup_enabled": 0,
         "kernel.sched_cfs_bandwidth_slice_us": 5000,
         "kernel.sched_deadline_period_max_us": 4194304,

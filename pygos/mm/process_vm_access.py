@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EFAULT, EINVAL, EPERM, ESRCH
 from pygos.include.linux.pid_namespace import find_task_by_vpid
+from pygos.include.linux.ptrace import PTRACE_MODE_ATTACH_REALCREDS, ptrace_may_access
 from pygos.include.linux.syscalls import IovIn, IovOut, Pid, Size, ULongFlags, UserAddr, syscall
 from pygos.include.uapi.uio import UIO_MAXIOV
 from pygos.mm.uaccess import UserBuffer
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
     from pygos.mm.mm import Mm
 
-_CAP_SYS_PTRACE: Final = 19
 _STEP: Final = 1 << 20
 
 
@@ -63,15 +63,8 @@ def _remote(
 
 
 def may_access(task: Task, other: Task) -> bool:
-    """ptrace_may_access() with PTRACE_MODE_ATTACH_REALCREDS, without security modules."""
-    if task.group is other.group:
-        return True
-    own, its = task.cred, other.cred
-    same = own.uid == its.euid == its.suid == its.uid and own.gid == its.egid == its.sgid == its.gid
-    if not same and not own.capable(_CAP_SYS_PTRACE):
-        return False
-    mm = other.mm
-    return mm is None or mm.dumpable == 1 or own.capable(_CAP_SYS_PTRACE)
+    """May `task` change `other` as a debugger?"""
+    return ptrace_may_access(task, other, PTRACE_MODE_ATTACH_REALCREDS)
 
 
 def _transfer(mm: Mm, local: IoBuffer, segments: list[tuple[int, int]], write: bool) -> int:

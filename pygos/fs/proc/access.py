@@ -6,7 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pygos.include.errno import EACCES, EPERM, ESRCH
-from pygos.include.uapi.capability import CAP_SYS_PTRACE
+from pygos.include.linux.ptrace import (
+    PTRACE_MODE_ATTACH_FSCREDS,
+    PTRACE_MODE_READ_FSCREDS,
+    ptrace_may_access,
+)
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -14,30 +18,25 @@ if TYPE_CHECKING:
 
 
 def may_access(task: Task, target: Task) -> bool:
-    """May `task` inspect `target`? (ptrace_may_access with PTRACE_MODE_READ_FSCREDS)"""
-    if target.group is task.group:
-        return True
-    mine, theirs = task.cred, target.cred
-    if mine.capable(CAP_SYS_PTRACE):
-        return True
-    if not mine.fsuid == theirs.euid == theirs.suid == theirs.uid:
-        return False
-    if not mine.fsgid == theirs.egid == theirs.sgid == theirs.gid:
-        return False
-    if theirs.cap_permitted & ~mine.cap_effective:
-        return False
-    return target.mm is None or target.mm.dumpable == 1
+    """May `task` inspect `target`?"""
+    return ptrace_may_access(task, target, PTRACE_MODE_READ_FSCREDS)
 
 
 def require_access(task: Task, target: Any) -> None:
     """EACCES unless may_access()."""
-    if not may_access(task, target):
+    if not ptrace_may_access(task, target, PTRACE_MODE_READ_FSCREDS):
+        raise EACCES
+
+
+def require_mem_access(task: Task, target: Any) -> None:
+    """EACCES unless the task may even change the target: /proc/PID/mem."""
+    if not ptrace_may_access(task, target, PTRACE_MODE_ATTACH_FSCREDS):
         raise EACCES
 
 
 def require_attach(task: Task, target: Any) -> None:
-    """EPERM unless may_access(): the files about the kernel's own state."""
-    if not may_access(task, target):
+    """EPERM unless it may change the target: the files about the kernel's own state."""
+    if not ptrace_may_access(task, target, PTRACE_MODE_ATTACH_FSCREDS):
         raise EPERM
 
 

@@ -22,6 +22,7 @@ from pygos.fs.synthetic import (
 )
 from pygos.include.errno import EACCES, EINVAL, EPERM
 from pygos.include.linux.fs import DirContext, File, Inode
+from pygos.include.linux.ptrace import PTRACE_SCOPE, set_ptrace_scope
 from pygos.include.uapi.capability import CAP_SYS_ADMIN
 from pygos.include.uapi.dirent import DT_DIR, DT_REG
 
@@ -37,7 +38,7 @@ _LONG_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
 _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
     "kernel.threads-max": (20, _INT_MAX),
     "kernel.core_pattern": None, "kernel.core_uses_pid": (0, _INT_MAX),
-    "kernel.dmesg_restrict": (0, 1), "kernel.printk": None, "kernel.panic": (0, _INT_MAX),
+    "kernel.yama.ptrace_scope": (0, 3), "kernel.dmesg_restrict": (0, 1), "kernel.printk": None, "kernel.panic": (0, _INT_MAX),
     "kernel.randomize_va_space": (0, 2), "kernel.hostname": None, "kernel.domainname": None,
     "kernel.overflowuid": (0, 65535), "kernel.overflowgid": (0, 65535),
     "vm.overcommit_memory": (0, 2),
@@ -150,6 +151,8 @@ def _store_special(task: Task, name: str, value: Any) -> bool:
         task.nsproxy.uts.domainname = value[:64]
     elif name == "vm.drop_caches":
         _drop_caches(machine, value)
+    elif name == PTRACE_SCOPE:
+        set_ptrace_scope(task, value)
     else:
         return False
     return True

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_path
-from pygos.fs.proc.access import mm_of, require_access
+from pygos.fs.proc.access import mm_of, require_access, require_mem_access
 from pygos.fs.synthetic import Synthetic, SyntheticFileOperations, synthetic
 from pygos.include.errno import EIO
 from pygos.mm.maps import show_maps, show_smaps, show_smaps_rollup
@@ -108,4 +108,4 @@ class MemFileOperations(SyntheticFileOperations):
         return file.f_pos
 
 
-MEM: Final = Synthetic("mem", 0o600, None, None, require_access, MemFileOperations())
+MEM: Final = Synthetic("mem", 0o600, None, None, require_mem_access, MemFileOperations())

@@ -6,6 +6,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from pygos.include.errno import EINVAL, EPERM
+from pygos.include.linux.pid_namespace import find_vpid
+
 if TYPE_CHECKING:
     from pygos.include.linux.cred import Cred
     from pygos.include.linux.sched import Task
@@ -63,9 +66,8 @@ def ptrace_may_access(task: Task, target: Task, mode: int) -> bool:
     if not (same and gid == theirs.egid == theirs.sgid == theirs.gid) and not capable:
         return False
     mm: Any = target.mm
-    if mm is not None and mm.dumpable != 1:
-        if not mine.ns_capable(mm.user_ns, _CAP_SYS_PTRACE):
-            return False
+    if mm is not None and mm.dumpable != 1 and not mine.ns_capable(mm.user_ns, _CAP_SYS_PTRACE):
+        return False
     caps = mine.cap_effective if mode & PTRACE_MODE_FSCREDS else mine.cap_permitted
     subset = mine.user_ns is theirs.user_ns and not theirs.cap_permitted & ~caps
     if not subset and not capable:
@@ -88,6 +90,15 @@ def ptrace_scope(task: Task) -> int:
     scope = task.machine.sysctl.get(PTRACE_SCOPE, SCOPE_DISABLED)
     assert isinstance(scope, int)
     return scope
+
+
+def set_ptrace_scope(task: Task, value: int) -> None:
+    """Write kernel.yama.ptrace_scope. EPERM without CAP_SYS_PTRACE; once 3, it stays 3: EINVAL."""
+    if not task.cred.capable(_CAP_SYS_PTRACE):
+        raise EPERM
+    if ptrace_scope(task) == SCOPE_NO_ATTACH != value:
+        raise EINVAL
+    task.machine.sysctl[PTRACE_SCOPE] = value
 
 
 def is_descendant(ancestor: Task, task: Task) -> bool:
@@ -127,3 +138,18 @@ def ptracer_capable(task: Task) -> bool:
     if not task.ptrace or task.pt is None or task.pt.cred is None:
         return True
     return task.pt.cred.ns_capable(task.cred.user_ns, _CAP_SYS_PTRACE)
+
+
+def set_ptracer(task: Task, pid: int) -> int:
+    """PR_SET_PTRACER: who may trace this process although it is no ancestor. EINVAL."""
+    group = task.group
+    if pid == 0:
+        group.yama_ptracer = None
+    elif pid & 0xFFFFFFFF == 0xFFFFFFFF:
+        group.yama_ptracer = True
+    else:
+        tracer = task.machine.pids.tasks.get(find_vpid(task, pid))
+        if tracer is None:
+            raise EINVAL
+        group.yama_ptracer = tracer.group.leader
+    return 0
