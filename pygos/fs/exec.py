@@ -422,6 +422,11 @@ def _set_identity(prm: BinPrm) -> None:
     task = prm.task
     task.comm = prm.execfn.rsplit(b"/", 1)[-1][:15]
     task.keep_caps = False
+    nsproxy = task.nsproxy
+    if nsproxy.time is not nsproxy.time_for_children:
+        from pygos.kernel.time.namespace import timens_on_exec
+
+        timens_on_exec(task)
     if prm.secure:
         task.pdeath_signal = 0
     old, mm = task.cred, task.mm

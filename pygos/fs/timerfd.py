@@ -223,8 +223,11 @@ def timerfd_settime(
     ctx.expired = ctx.canceled = False
     ctx.ticks = 0
     ctx.interval = interval
+    timens = task.nsproxy.time
     if value and not flags & TFD_TIMER_ABSTIME:
         value += ctx.now()
+    elif value and timens is not None and ctx.clockid not in _REALTIME:
+        value = max(value - timens.offset(ctx.clockid), 1)
     ctx.expires = value
     _watch_clock(ctx, flags)
     ctx.arm()

@@ -262,6 +262,9 @@ def read_deadline(task: Task, utime: int, absolute: bool, realtime: bool) -> Fut
         ns += clock.monotonic()
     elif not realtime:
         ns += -clock.boottime() + clock.monotonic()
+        timens = task.nsproxy.time
+        if timens is not None:
+            ns -= timens.monotonic
     return FutexWait(min(ns, KTIME_MAX), realtime)
 
 

@@ -288,6 +288,8 @@ def copy_namespaces(
         new = create_new_namespaces(task, flags, user_ns, fs)
     if not flags & uapi.CLONE_VM:
         new.time = new.time_for_children
+        if new.time is not None:
+            new.time.frozen = True
     return new
 
 

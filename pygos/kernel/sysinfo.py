@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from pygos.include.linux.platform import PAGE_SIZE
 from pygos.include.linux.syscalls import Out, syscall
 from pygos.include.uapi.sysinfo import SI_LOAD_SHIFT, Sysinfo
+from pygos.include.uapi.time import CLOCK_BOOTTIME
+from pygos.kernel.time.clocks import clock_read
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -21,7 +23,7 @@ def sysinfo(task: Task, info: Out[Sysinfo]) -> int:
     machine = task.machine
     zone = machine.zone
     answer = Sysinfo(
-        uptime=-(-machine.clock.boottime() // _SEC),
+        uptime=-(-clock_read(task, CLOCK_BOOTTIME) // _SEC),
         loads=tuple([int(load * (1 << SI_LOAD_SHIFT)) for load in machine.loadavg]),
         totalram=machine.ram.pages * PAGE_SIZE,
         freeram=zone.nr_free * PAGE_SIZE,

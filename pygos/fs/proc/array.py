@@ -108,6 +108,12 @@ def rss(mm: Mm) -> int:
     return mm.rss_anon + mm.rss_file + mm.rss_shmem
 
 
+def _started(task: Task, target: Task) -> int:
+    """When it was made, ns after boot as the reader counts."""
+    timens = task.nsproxy.time
+    return target.start_boottime + (timens.boottime if timens is not None else 0)
+
+
 def _faults_and_times(target: Task, whole: bool) -> tuple[int, int, int, int]:
     """Minor and major faults, user and system ns, of a group or of one thread."""
     if not whole:
@@ -134,7 +140,7 @@ def stat_text(task: Task, target: Task, whole: bool, ns: PidNamespace | None) ->
         0x400000 if mm is not None else 0x40_0040, minor, group.cmin_flt, major, group.cmaj_flt,
         utime // _TICK, stime // _TICK, group.children_utime // _TICK,
         group.children_stime // _TICK, priority, target.nice, len(group.threads), 0,
-        target.start_boottime // _TICK,
+        _started(task, target) // _TICK,
     ]  # fmt: skip
     memory = [mm.total_vm << 12, rss(mm)] if mm is not None else [0, 0]
     limit = group.rlim[RLIMIT_RSS][0]

@@ -18,6 +18,7 @@ from pygos.fs.proc import (
     process,
     sched,
     task_mmu,
+    timens,
 )
 from pygos.fs.proc.access import alive, dump_owner, living, require_access
 from pygos.fs.proc.options import INVISIBLE, NO_ACCESS, NOT_PTRACEABLE, may_see, options_of
@@ -344,7 +345,7 @@ PID_DIR: Final = PidDir(
     "", 0, *_FIRST,
     Directory("task", 0o555, TaskDirOperations(), TaskDirFileOperations()),
     map_files.MAP_FILES, *_BEFORE, array.stat, *_AFTER, extras.mountstats,
-    process.coredump_filter, extras.timers, process.timerslack_ns,
+    process.coredump_filter, timens.TIMENS_OFFSETS, extras.timers, process.timerslack_ns,
 )  # fmt: skip
 THREAD_DIR: Final = PidDir(
     "", _THREAD_BASE, *_FIRST, *_BEFORE, array.thread_stat, *_AFTER, process.children

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pygos.include.uapi.time import CLOCK_BOOTTIME
+from pygos.kernel.time.clocks import clock_read
 from pygos.fs.synthetic import synthetic
 from pygos.include.uapi.time import USER_HZ
 from pygos.kernel.sched.idle import cpu_times
@@ -30,7 +32,7 @@ def _sched(machine: Machine) -> Sched:
 def uptime(task: Task, target: Any) -> str:
     """Seconds since boot, and idle seconds of all CPUs."""
     machine = task.machine
-    up = machine.clock.boottime() // (_SEC // 100)
+    up = clock_read(task, CLOCK_BOOTTIME) // (_SEC // 100)
     idle = sum(times[3] for times in cpu_times(machine)) // (_SEC // 100)
     return f"{up // 100}.{up % 100:02d} {idle // 100}.{idle % 100:02d}\n"
 
@@ -56,7 +58,7 @@ def stat(task: Task, target: Any) -> str:
     total = [sum(column) for column in zip(*rows, strict=True)]
     lines = [_cpu_line("cpu ", total)]
     lines += [_cpu_line(f"cpu{number}", list(row)) for number, row in enumerate(rows)]
-    btime = (machine.clock.realtime() - machine.clock.boottime()) // _SEC
+    btime = (machine.clock.realtime() - clock_read(task, CLOCK_BOOTTIME)) // _SEC
     sched = _sched(machine)
     lines += [
         "intr 0", f"ctxt {sched.nr_switches}", f"btime {btime}",

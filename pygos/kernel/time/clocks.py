@@ -81,11 +81,14 @@ def clock_read(task: Task, clockid: int) -> int:
     if clockid == CLOCK_REALTIME:
         return clock.realtime()
     if clockid in _BOOTTIME:
-        return clock.boottime()
+        ns = task.nsproxy.time
+        return clock.boottime() if ns is None else clock.boottime() + ns.offset(clockid)
     if clockid == CLOCK_REALTIME_COARSE:
         return clock.realtime() // TICK_NSEC * TICK_NSEC
     if clockid == CLOCK_MONOTONIC_COARSE:
-        return clock.boottime() // TICK_NSEC * TICK_NSEC
+        ns = task.nsproxy.time
+        now = clock.boottime() // TICK_NSEC * TICK_NSEC
+        return now if ns is None else now + ns.monotonic
     if clockid == CLOCK_TAI:
         return clock.realtime() + tai_offset(task.machine) * _SEC
     return cpu_clock_read(task, clockid)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from pygos.include.errno import EUSERS
 from pygos.include.linux.ns_common import NsCommon
 from pygos.include.uapi.sched import CLONE_NEWTIME
-from pygos.kernel.nsproxy import FirstNs, NsOps, charge_namespace, require_admin
+from pygos.include.uapi.time import CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM
+from pygos.kernel.nsproxy import (
+    FirstNs,
+    NsOps,
+    charge_namespace,
+    get_set,
+    require_admin,
+    switch_namespaces,
+)
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import FsStruct
@@ -30,6 +38,12 @@ class TimeNamespace(NsCommon):
         self.boottime: int = old.boottime if old is not None else 0
         #: Some task lives in it: the offsets can't be changed any more.
         self.frozen = False
+
+    def offset(self, clockid: int) -> int:
+        """What is added to one of the clocks since boot."""
+        if clockid in (CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM):
+            return self.boottime
+        return self.monotonic
 
 
 class TimeNsOps(NsOps):
@@ -59,6 +73,15 @@ class TimeNsOps(NsOps):
         nsset.nsproxy.time = nsset.nsproxy.time_for_children = inner
         if inner is not None:
             inner.frozen = True
+
+
+def timens_on_exec(task: Task) -> None:
+    """A program begins: the task enters the time namespace that it has unshared."""
+    new = get_set(task)
+    new.time = new.time_for_children
+    if new.time is not None:
+        new.time.frozen = True
+    switch_namespaces(task, new)
 
 
 NS_OPS: Final = TimeNsOps()
