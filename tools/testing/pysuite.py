@@ -51,7 +51,12 @@ MORE = (
     "test_crypt test_curses test_kqueue test_memoryio test_dbm_dumb test_import test_importlib "
     "test_interpreters test_repl test_script_helper test_pkgutil test_runpy test_syslog test_uuid"
 )
-GROUPS = {"@quick": QUICK, "@long": LONG, "@more": MORE}
+#: The quick ones that don't sleep for seconds.
+CI = (
+    "test_fcntl test_ioctl test_mmap test_openpty test_popen test_posix test_pty test_resource "
+    "test_thread"
+)
+GROUPS = {"@ci": CI, "@quick": QUICK, "@long": LONG, "@more": MORE}
 RESOURCES = "cpu,subprocess,curses"
 MARK = "===== report ====="
 _END = "</testsuites>"
@@ -77,6 +82,11 @@ class Difference:
     test: str
     inside: str
     text: str
+
+
+def modules_of(words: list[str]) -> list[str]:
+    """The modules that names and @groups mean."""
+    return [name for word in words for name in GROUPS.get(word, word).split()]
 
 
 def suite_is_there() -> bool:
@@ -272,12 +282,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run, compare, print; 1 if a difference is not explained."""
     args = parse_args(argv)
-    modules = [name for word in args.modules for name in GROUPS.get(word, word).split()]
     known = exceptions()
     used: dict[str, int] = {}
     unexplained = 0
     with ThreadPoolExecutor(args.jobs) as pool:
-        for diffs, line in pool.map(lambda name: check_module(name, args), modules):
+        for diffs, line in pool.map(
+            lambda name: check_module(name, args), modules_of(args.modules)
+        ):
             print(line, flush=True)
             for diff in diffs:
                 pattern = explained(diff, known)
