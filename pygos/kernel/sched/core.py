@@ -180,13 +180,10 @@ class Sched:
         """A task has become runnable and no CPU that it may use is idle: does anybody give
         way at once?"""
         allowed = task.cpus_allowed or -1
-        mine = self.classes.index(task.sched_class)
-        victim, rank = None, (mine, -task.prio)
+        victim, rank = None, self._rank(task)
         for other in self.running:
-            if allowed >> other.cpu_nr & 1:
-                at = (self.classes.index(other.sched_class), -other.prio)
-                if at > rank:
-                    victim, rank = other, at
+            if allowed >> other.cpu_nr & 1 and (at := self._rank(other)) > rank:
+                victim, rank = other, at
         if victim is not None:
             self.resched(victim)
         elif task.sched_class is self.fair:
@@ -196,6 +193,12 @@ class Sched:
                 if other.sched_class is self.dl and self.dl.gives_way(other, False):
                     self.resched(other)
                     break
+
+    def _rank(self, task: Task) -> tuple[int, int]:
+        """Who has a lower one goes first; real-time tasks out of their time come last."""
+        if task.sched_class is self.rt and self.rt.throttled:
+            return len(self.classes), -task.prio
+        return self.classes.index(task.sched_class), -task.prio
 
     def _preempt_fair(self, task: Task, allowed: int) -> None:
         """The same among fair tasks: who is out of its slice, or not eligible, gives way.
