@@ -25,6 +25,7 @@ from pygos.include.uapi.kdev_t import major, minor
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import SuperBlock
+    from pygos.include.linux.sched import Task
 
 _OPTION_TEXT: Final = (
     (MNT_NOSUID, ",nosuid"),
@@ -85,18 +86,20 @@ def mounts_text(ns: MntNamespace, root: Path) -> bytes:
     return b"".join(lines)
 
 
-def mountinfo_text(ns: MntNamespace, root: Path) -> bytes:
-    """/proc/PID/mountinfo, proc_pid_mountinfo(5)."""
+def mountinfo_text(ns: MntNamespace, root: Path, reader: Task) -> bytes:
+    """/proc/PID/mountinfo as `reader` sees it, proc_pid_mountinfo(5)."""
     found = visible(ns, root)
     reachable = {mnt for mnt, _ in found}
-    return b"".join([_info_line(mnt, path, reachable) for mnt, path in found])
+    return b"".join([_info_line(mnt, path, reachable, reader) for mnt, path in found])
 
 
-def _info_line(mnt: Mount, path: bytes, reachable: set[Mount]) -> bytes:
+def _info_line(mnt: Mount, path: bytes, reachable: set[Mount], reader: Task) -> bytes:
     sb = mnt.mnt_sb
     dev = f"{major(sb.s_dev)}:{minor(sb.s_dev)}"
     head = f"{mnt.mnt_id} {mnt.mnt_parent.mnt_id} {dev} ".encode()
-    text = mnt.mnt_root.d_op.d_dname(mnt.mnt_root) if mnt.mnt_root.d_op is not None else None
+    text = sb.s_op.show_path(reader, mnt.mnt_root)
+    if text is None and mnt.mnt_root.d_op is not None:
+        text = mnt.mnt_root.d_op.d_dname(mnt.mnt_root)
     inner = text if text is not None else mangle(dentry_path(mnt.mnt_root))
     own = _rw(mnt.mnt_flags & MNT_READONLY) + mount_options(mnt) + tags(mnt, reachable)
     kind = sb.s_type.name.encode()

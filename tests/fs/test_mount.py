@@ -128,7 +128,7 @@ def test_mountinfo(k: Kernel) -> None:
     k.call(mkdir, b"/with space", 0o755)
     do_mount(k, b"a b", b"/with space", b"tmpfs")
     do_mount(k, b"/src", b"/dst", None, MS_BIND)
-    lines = mountinfo_text(k.machine.init_mnt_ns, k.task.fs.root).splitlines()
+    lines = mountinfo_text(k.machine.init_mnt_ns, k.task.fs.root, k.task).splitlines()
     assert len(lines) == 3
     assert b" / /with\\040space rw,relatime - tmpfs a\\040b rw" in lines[1]
     assert b" /src /dst rw,relatime - tmpfs root rw" in lines[2]

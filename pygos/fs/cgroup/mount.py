@@ -109,6 +109,15 @@ class CgroupSuperOperations(SuperOperations):
         text = ",nsdelegate" if top is None or top.nsdelegate else ""
         return text + ",memory_recursiveprot"
 
+    def show_path(self, reader: Task, root: Dentry) -> bytes | None:
+        if reader.machine.cgroups is None:
+            return b"/"
+        from pygos.kernel.cgroup.core import cgroup_path
+        from pygos.kernel.cgroup.namespace import ns_root
+
+        assert isinstance(root.d_inode, KernfsInode)
+        return cgroup_path(root.d_inode.target, ns_root(reader))
+
     def put_super(self, sb: SuperBlock) -> None:
         shrink_dcache_sb(sb)
         sb.machine.misc.pop(_SB, None)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.arch.x86.regs import RIP, RSP, SYSCALL_ARGS
-from pygos.fs.proc_namespace import mountinfo_text, mounts_text
 from pygos.fs.proc.access import living, mm_of, require_access
 from pygos.fs.proc.array import rss
+from pygos.fs.proc_namespace import mountinfo_text, mounts_text
 from pygos.fs.synthetic import Synthetic, SyntheticFileOperations, synthetic
 from pygos.include.errno import EACCES, EFAULT, EINVAL, EPERM, ESRCH
 from pygos.include.linux.fs import File, Inode
@@ -291,8 +291,9 @@ class MountsFileOperations(SyntheticFileOperations):
         inode: Any = file.f_inode
         target = living(inode.target)
         ns = target.nsproxy.mnt
-        make = mountinfo_text if inode.i_private is MOUNTINFO else mounts_text
-        return make(ns, target.fs.root)
+        if inode.i_private is MOUNTINFO:
+            return mountinfo_text(ns, target.fs.root, task)
+        return mounts_text(ns, target.fs.root)
 
     def open(self, task: Task, inode: Inode, file: File) -> None:
         file.f_ra = self._event(file)

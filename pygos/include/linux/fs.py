@@ -350,6 +350,10 @@ class SuperOperations:
         """Options for /proc/mounts, with a leading comma each."""
         return ""
 
+    def show_path(self, reader: Task, root: Dentry) -> bytes | None:
+        """The root of a mount for mountinfo; None: its path in the file system."""
+        return None
+
     def remount(self, sb: SuperBlock, flags: int, data: str) -> None:
         """mount(2) with MS_REMOUNT: `flags` are MS_*. EINVAL for options not understood."""
         sb.s_flags = sb.s_flags & ~SB_RDONLY | flags & SB_RDONLY

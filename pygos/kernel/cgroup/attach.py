@@ -23,6 +23,7 @@ from pygos.kernel.cgroup.domain import (
 )
 from pygos.kernel.cgroup.freezer import freezer_exit, freezer_fork, freezer_migrate
 from pygos.kernel.pid import find_task_by_vpid
+from pygos.kernel.sched.idle import in_flight
 
 if TYPE_CHECKING:
     from pygos.include.linux.cred import Cred
@@ -235,10 +236,11 @@ def cgroup_release(task: Task) -> None:
 def cpu_times(cgroup: Cgroup) -> tuple[int, int, int]:
     """User, system and nice time used in a subtree, ns (nice time is part of user time)."""
     utime = stime = nice = 0
+    now = cgroup.machine.clock.monotonic()
     for one in subtree(cgroup):
         utime, stime, nice = utime + one.utime, stime + one.stime, nice + one.nice_time
         for task, base in (*one.tasks.items(), *one.dying.items()):
-            used = task.utime - base[0]
+            used = task.utime - base[0] + in_flight(task, now)
             utime += used
             stime += task.stime - base[1]
             if task.nice > 0:

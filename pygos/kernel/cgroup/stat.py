@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.kernel.cgroup.attach import cpu_times
+from pygos.kernel.sched import idle
 
 if TYPE_CHECKING:
     from pygos.kernel.cgroup.core import Cgroup
@@ -33,15 +34,8 @@ def cpu_stat_lines(cgroup: Cgroup) -> list[tuple[str, int]]:
 
 
 def machine_times(cgroup: Cgroup) -> tuple[int, int, int]:
-    """What all tasks of the machine have used that are there or were, ns."""
-    utime = stime = nice = 0
-    for task in cgroup.machine.pids.tasks.values():
-        utime += task.utime
-        stime += task.stime
-        if task.nice > 0:
-            nice += task.utime
-        group = task.group
-        if group.leader is task:
-            utime += group.utime + group.children_utime
-            stime += group.stime + group.children_stime
-    return utime, stime, nice
+    """User, system and nice time of the whole machine, ns (nice time is part of user time)."""
+    rows = idle.cpu_times(cgroup.machine)
+    nice = sum([row[idle.NICE] for row in rows])
+    user = sum([row[idle.USER] for row in rows])
+    return user + nice, sum([row[idle.SYSTEM] for row in rows]), nice

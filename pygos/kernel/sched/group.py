@@ -167,7 +167,7 @@ class TaskGroup:
         passed = (now - self.period_end) // self.period + 1
         self.period_end += passed * self.period
         self.nr_periods += passed
-        if self.used > self.quota:
+        if self.burst and self.used > self.quota:
             self.nr_bursts += 1
             self.burst_time += self.used - self.quota
         self.used = 0
