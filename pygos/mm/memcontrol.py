@@ -275,6 +275,10 @@ def charged_run(
 ) -> tuple[int, int]:
     """zone.alloc_run() for memory of a group. OutOfMemory."""
     zone = memcg.zone
+    while memcg.offline:  # a process has outlived it that shares its memory with another
+        if memcg.parent is None:
+            return zone.alloc_run(count, zero=zero, near=near)
+        memcg = memcg.parent
     count = memcg.charge(count)
     try:
         pfn, got = zone.alloc_run(count, zero=zero, near=near)

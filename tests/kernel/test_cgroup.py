@@ -273,11 +273,12 @@ def test_values_of_the_cpu_controller(machine: pygos.Machine) -> None:
 def test_cpuset_is_the_affinity() -> None:
     script = """
     echo 1 >t/cpuset.cpus; cat t/cpuset.cpus.effective t/cpuset.mems.effective
-    (echo 0 >t/cgroup.procs; nproc; taskset 3 nproc; taskset 1 true || echo none; cat /proc/self/cpuset)
+    echo 0-1 >t/cpuset.cpus; (echo 0 >t/cgroup.procs; taskset 1 sh -c "nproc; nproc")
+    echo 1 >t/cpuset.cpus; (echo 0 >t/cgroup.procs; nproc; taskset 3 nproc; taskset 1 true || echo none; cat /proc/self/cpuset)
     nproc; echo 7 >t/cpuset.cpus || echo bad
     """
     with pygos.Machine(memory="128m", cpus=2, user="root") as machine:
-        assert run(machine, script) == ["1", "0", "1", "1", "none", "/t", "2", "bad"]
+        assert run(machine, script) == ["1", "0", "1", "1", "1", "1", "none", "/t", "2", "bad"]
 
 
 # -- namespaces

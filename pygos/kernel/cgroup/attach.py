@@ -198,7 +198,7 @@ def post_fork(child: Task, cgroup: Cgroup) -> None:
     for name in CONTROLLERS:
         css = getattr(cgroup, name)
         if css is not None:
-            css.attach(child)
+            css.fork(child)
     if cgroup.e_freeze:
         freezer_fork(child, cgroup)
 
@@ -211,10 +211,8 @@ def cgroup_exit(task: Task) -> None:
         cgroup.dying[task] = cgroup.tasks.pop(task)
         if not cgroup.tasks:
             update_populated(cgroup, False)
-    for name in CONTROLLERS:
-        css = getattr(cgroup, name)
-        if css is not None and name != "pids":
-            css.detach(task)
+    if cgroup.memory is not None:
+        cgroup.memory.exit(task)
 
 
 def cgroup_release(task: Task) -> None:

@@ -77,6 +77,10 @@ class Css:
     def attach(self, task: Task) -> None:
         """`task` now counts here, by a move or because the controller was enabled."""
 
+    def fork(self, child: Task) -> None:
+        """A new task begins here."""
+        self.attach(child)
+
     def detach(self, task: Task) -> None:
         """`task` no longer counts here."""
 

@@ -39,6 +39,11 @@ class CpusetCss(Css):
         """A task that comes may use all CPUs of the group, whatever it had before."""
         _allow(task, self.effective)
 
+    def fork(self, child: Task) -> None:
+        """A child keeps its parent's choice, unless it begins elsewhere."""
+        if child.cpus_allowed & ~self.effective:
+            _allow(child, self.effective)
+
     def detach(self, task: Task) -> None:
         if task.alive and (self.cgroup.parent is None or self.cgroup.parent.cpuset is None):
             _allow(task, (1 << task.machine.nr_cpus) - 1)

@@ -49,6 +49,10 @@ class MemoryCss(Css):
         if mm is not None and mm.memcg is self.memcg:
             mm.memcg = None
 
+    def exit(self, task: Task) -> None:
+        """A task of the group is gone."""
+        self.delays.pop(task, None)
+
     # -- MemcgOwner
 
     def path(self) -> str:
