@@ -54,6 +54,8 @@ class RtClass:
         self.sched.waiting += 1
 
     def enqueue(self, task: Task, woken: bool) -> None:
+        if woken:
+            task.se.rt_timeout = 0
         self._add(task, False)
 
     def enqueue_head(self, task: Task) -> None:

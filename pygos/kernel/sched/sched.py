@@ -38,8 +38,8 @@ class SchedEntity:
 
     __slots__ = (
         "cfs", "counted", "custom_slice", "deadline", "group", "mask", "nr_migrations", "picked",
-        "present", "queued_at", "run_count", "run_delay", "slice", "stamp", "stime", "sum",
-        "task", "utime", "vlag", "vruntime", "waiting", "weight", "woken",
+        "present", "queued_at", "rt_timeout", "run_count", "run_delay", "slice", "stamp", "stime",
+        "sum", "task", "utime", "vlag", "vruntime", "waiting", "weight", "woken",
     )  # fmt: skip
 
     def __init__(self, task: Task | None, group: TaskGroup | None, cfs: CfsRq) -> None:
@@ -75,6 +75,8 @@ class SchedEntity:
         self.run_count = 0
         self.counted = 0
         self.nr_migrations = 0
+        #: Of a real-time task: CPU time since it slept last, ns (RLIMIT_RTTIME).
+        self.rt_timeout = 0
 
 
 class SchedClass(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.include.linux.sched import SigInfo
 from pygos.include.linux.timer import Timer, TimerQueue, TimerTarget
-from pygos.include.uapi.resource import RLIM_INFINITY, RLIMIT_CPU
+from pygos.include.uapi.resource import RLIM_INFINITY, RLIMIT_CPU, RLIMIT_RTTIME
 from pygos.include.uapi.signal import SI_KERNEL, SIGKILL, SIGXCPU
 from pygos.kernel.sigsend import send_sig_info
 
@@ -39,6 +39,23 @@ def account_cpu(task: Task, utime: int, stime: int) -> None:
         group.itimers.run_cpu_timers(task)
     if group.rlim[RLIMIT_CPU][0] != RLIM_INFINITY:
         _check_rlimit_cpu(task, group)
+    if task.rt_priority and group.rlim[RLIMIT_RTTIME][0] != RLIM_INFINITY:
+        _check_rlimit_rttime(task, utime + stime)
+
+
+def _check_rlimit_rttime(task: Task, delta: int) -> None:
+    """SIGXCPU after so many us without a sleep, again each second, SIGKILL at the hard limit."""
+    entity = task.se
+    if entity is None or not task.alive:
+        return
+    entity.rt_timeout += delta
+    soft, hard = task.group.rlim[RLIMIT_RTTIME]
+    used = entity.rt_timeout // 1000
+    if used >= hard:
+        send_sig_info(task, SigInfo(SIGKILL, SI_KERNEL), True)
+    elif used >= soft:
+        send_sig_info(task, SigInfo(SIGXCPU, SI_KERNEL), True)
+        task.group.rlim[RLIMIT_RTTIME] = (soft + 1_000_000, hard)
 
 
 def _check_rlimit_cpu(task: Task, group: SignalStruct) -> None:
