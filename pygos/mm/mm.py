@@ -65,7 +65,7 @@ class Mm(MmBase):
         self.start_code = self.end_code = self.start_data = self.end_data = 0
         self.start_stack = self.arg_start = self.arg_end = self.env_start = self.env_end = 0
         self.total_vm = self.data_vm = self.exec_vm = self.stack_vm = self.locked_vm = 0
-        self.rss_anon = self.rss_file = self.rss_shmem = self.hiwater_rss = 0
+        self.rss_anon = self.rss_file = self.rss_shmem = self.hiwater_rss = self.hiwater_vm = 0
         self.def_flags = 0
         self.dumpable = 1
         #: Whose capabilities count over an undumpable one (the user namespace of the exec).

@@ -175,6 +175,8 @@ def merge_range(mm: Mm, start: int, end: int) -> None:
 
 def account(mm: Mm, flags: int, pages: int) -> None:
     """Add `pages` (may be negative) of a mapping with `flags` to the mm's totals."""
+    if pages < 0 and mm.total_vm > mm.hiwater_vm:
+        mm.hiwater_vm = mm.total_vm
     mm.total_vm += pages
     if flags & (VM_EXEC | VM_WRITE | VM_STACK) == VM_EXEC:
         mm.exec_vm += pages

@@ -30,6 +30,11 @@ _STATE_NAMES: Final = {
     "Z": "zombie", "X": "dead",
 }  # fmt: skip
 _FAIR_PRIO: Final = 20
+_PF_EXITING: Final = 0x4
+_PF_FORKNOEXEC: Final = 0x40
+_PF_DUMPCORE: Final = 0x200
+_PF_SIGNALED: Final = 0x400
+_PF_RANDOMIZE: Final = 0x400000
 
 
 def state_letter(task: Task) -> str:
@@ -124,6 +129,14 @@ def _faults_and_times(target: Task, whole: bool) -> tuple[int, int, int, int]:
     return minor, major, *group_cputime(group)
 
 
+def _task_flags(target: Task) -> int:
+    """PF_* as far as they can be told: forked but not yet exec'd, exiting, randomized."""
+    flags = _PF_RANDOMIZE if target.group.did_exec else _PF_RANDOMIZE | _PF_FORKNOEXEC
+    if target.group.coredump is not None:
+        flags |= _PF_DUMPCORE | _PF_SIGNALED
+    return flags if target.alive else flags | _PF_EXITING
+
+
 def stat_text(task: Task, target: Task, whole: bool, ns: PidNamespace | None) -> bytes:
     """The one line of stat; proc_pid_stat(5) names its 52 fields."""
     group, mm = target.group, target.mm
@@ -137,7 +150,7 @@ def stat_text(task: Task, target: Task, whole: bool, ns: PidNamespace | None) ->
     first = [
         state_letter(target), _parent(target, ns), pid_nr_ns(group.pgrp, ns),
         pid_nr_ns(group.session, ns), device, tpgid,
-        0x400000 if mm is not None else 0x40_0040, minor, group.cmin_flt, major, group.cmaj_flt,
+        _task_flags(target), minor, group.cmin_flt, major, group.cmaj_flt,
         utime // _TICK, stime // _TICK, group.children_utime // _TICK,
         group.children_stime // _TICK, priority, target.nice, len(group.threads), 0,
         _started(task, target) // _TICK,
@@ -236,7 +249,7 @@ def _identity(task: Task, target: Task, ns: PidNamespace | None) -> list[str]:
         "Uid:" + "".join([f"\t{show_uid(task, uid)}" for uid in uids]),
         "Gid:" + "".join([f"\t{show_gid(task, gid)}" for gid in gids]),
         f"FDSize:\t{_fdsize(target) if target.alive else 0}",
-        "Groups:\t" + "".join([f"{show_gid(task, gid)} " for gid in cred.groups]),
+        "Groups:\t" + " ".join([f"{show_gid(task, gid)}" for gid in cred.groups]) + " ",
         *[
             f"{name}:" + "".join([f"\t{pid_nr_ns(number, level)}" for level in levels])
             for name, number in numbers
@@ -252,14 +265,19 @@ def _memory(target: Task) -> list[str]:
     resident = rss(mm)
     text = ((mm.end_code + 4095) >> 12) - (mm.start_code >> 12)
     sizes = (
-        ("VmPeak", mm.total_vm), ("VmSize", mm.total_vm), ("VmLck", mm.locked_vm), ("VmPin", 0),
+        ("VmPeak", max(mm.hiwater_vm, mm.total_vm)), ("VmSize", mm.total_vm),
+        ("VmLck", mm.locked_vm), ("VmPin", 0),
         ("VmHWM", max(mm.hiwater_rss, resident)), ("VmRSS", resident), ("RssAnon", mm.rss_anon),
         ("RssFile", mm.rss_file), ("RssShmem", mm.rss_shmem), ("VmData", mm.data_vm),
         ("VmStk", mm.stack_vm), ("VmExe", text), ("VmLib", max(mm.exec_vm - text, 0)),
         ("VmPTE", -(-len(mm.pt) // 512)), ("VmSwap", 0),
     )  # fmt: skip
     lines = [f"{name}:\t{pages << 2:8d} kB" for name, pages in sizes]
-    return [*lines, f"HugetlbPages:\t{0:8d} kB", "CoreDumping:\t0", "THP_enabled:\t0"]
+    dumping = int(target.group.coredump is not None)
+    return [
+        *lines, f"HugetlbPages:\t{0:8d} kB", f"CoreDumping:\t{dumping}", "THP_enabled:\t0",
+        "untag_mask:\t0xffffffffffffffff",
+    ]  # fmt: skip
 
 
 def _signals(target: Task) -> list[str]:
@@ -305,8 +323,9 @@ def _rest(target: Task) -> list[str]:
         f"NoNewPrivs:\t{int(target.no_new_privs)}",
         f"Seccomp:\t{seccomp.mode if seccomp is not None else 0}",
         f"Seccomp_filters:\t{seccomp.count if seccomp is not None else 0}",
+        "Speculation_Store_Bypass:\tunknown", "SpeculationIndirectBranch:\tunsupported",
         f"Cpus_allowed:\t{allowed:0{digits}x}", f"Cpus_allowed_list:\t{cpu_list(allowed)}",
-        "Mems_allowed:\t1", "Mems_allowed_list:\t0",
+        "Mems_allowed:\t00000000,00000001", "Mems_allowed_list:\t0",
         f"voluntary_ctxt_switches:\t{target.nvcsw}",
         f"nonvoluntary_ctxt_switches:\t{target.nivcsw}",
     ]  # fmt: skip
