@@ -15,6 +15,7 @@ from pygos.fs.open import dentry_open
 from pygos.include.errno import EINVAL, ENOTTY, EPERM, ESRCH
 from pygos.include.linux.fs import (
     S_IFREG,
+    S_IMMUTABLE,
     Dentry,
     DentryOperations,
     File,
@@ -97,6 +98,7 @@ def ns_path(machine: Machine, ns: NsCommon) -> Path:
     dentry = Dentry(sb, None, b"%s:[%d]" % (kind_name(ns).encode(), number))
     inode = dentry.d_inode = Inode(sb, number, S_IFREG | 0o444)
     inode.i_atime = inode.i_mtime = inode.i_ctime = machine.clock.realtime()
+    inode.i_flags |= S_IMMUTABLE
     inode.i_private = ns
     inode.i_fop = NS_FOPS
     return Path(sb.s_fs_info, dentry)
