@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import SignalStruct, Task
 
 _SEC: Final = 1_000_000_000
+#: CPU timers are no finer than this, ns: as a tick of 1,000 Hz.
+_SHORTEST: Final = 1_000_000
 #: CPU clocks: user and system time; user time only.
 CPUCLOCK_PROF: Final = 0
 CPUCLOCK_VIRT: Final = 1
@@ -109,9 +111,12 @@ def group_clock(group: SignalStruct, which: int) -> int:
 class CpuTimers:
     """Timers of one thread group: interval timers and timers on CPU clocks."""
 
-    __slots__ = ("itimer", "next_posix_id", "queues", "real")
+    __slots__ = ("group", "itimer", "next_posix_id", "queues", "real", "watch")
 
-    def __init__(self) -> None:
+    def __init__(self, group: SignalStruct) -> None:
+        self.group = group
+        #: Interrupts threads that compute when a timer of theirs is due.
+        self.watch: Timer | None = None
         #: (thread, or None for the process; CPUCLOCK_VIRT or _PROF) -> timers in its ns.
         self.queues: dict[tuple[Task | None, int], TimerQueue] = {}
         #: ITIMER_REAL; ITIMER_VIRTUAL and ITIMER_PROF by number (kernel/time/itimer.py).
@@ -139,13 +144,53 @@ class CpuTimers:
                 queue.run(thread_clock(task, which))
             elif not thread.alive:
                 del self.queues[thread, which]
+        if self.queues:
+            self._watch(task)
+
+    def _watch(self, task: Task) -> None:
+        """See to it that the CPUs stop when the next timer is due, not when they happen to."""
+        left = self._left()
+        if left is None:
+            return
+        machine = task.machine
+        due = machine.clock.monotonic() + max(left, _SHORTEST)
+        watch = self.watch
+        if watch is not None:
+            if watch.target is not None and watch.deadline <= due:
+                return
+            watch.cancel()
+        self.watch = machine.timers.add(due, self)
+
+    def _left(self) -> int | None:
+        """How long until a timer can be due, ns, if the threads that run now go on."""
+        running = [thread for thread in self.group.threads if thread.on_cpu]
+        left: int | None = None
+        for (thread, which), queue in self.queues.items():
+            deadline = queue.next_deadline()
+            if deadline is None or not running:
+                continue
+            if thread is None:
+                wait = (deadline - group_clock(self.group, which)) // len(running)
+            elif thread.on_cpu:
+                wait = deadline - thread_clock(thread, which)
+            else:
+                continue
+            left = wait if left is None else min(left, wait)
+        return left
+
+    def expire(self, now: int) -> None:
+        """TimerTarget protocol: stop the threads that compute, to look at their timers."""
+        self.watch = None
+        for thread in self.group.threads:
+            if thread.on_cpu:
+                thread.machine.sched.kick(thread)
 
 
 def cpu_timers(group: SignalStruct) -> CpuTimers:
     """The group's timers, made at their first use."""
     timers: CpuTimers | None = group.itimers
     if timers is None:
-        timers = group.itimers = CpuTimers()
+        timers = group.itimers = CpuTimers(group)
     return timers
 
 

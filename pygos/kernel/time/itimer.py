@@ -85,7 +85,10 @@ class CpuItimer:
         if self.interval:
             self.deadline += (max(0, now - self.deadline) // self.interval + 1) * self.interval
             self.timer = cpu_timers(group).add(None, self.which, self.deadline, self)
-        send_sig_info(group.leader, SigInfo(self.signo, SI_KERNEL), True)
+        # The thread whose time it is gets the signal if it wants it: profilers count on that.
+        current = group.leader.machine.sched.current
+        target = current if current is not None and current.group is group else group.leader
+        send_sig_info(target, SigInfo(self.signo, SI_KERNEL), True)
 
     def left(self) -> int:
         """CPU ns until the next expiry; 0 if it isn't armed."""
