@@ -26,7 +26,7 @@ from pygos.include.uapi import mman
 from pygos.include.uapi.fcntl import O_RDONLY, O_RDWR
 from pygos.include.uapi.ipc import SHM_EXEC, SHM_RDONLY, SHM_REMAP, SHM_RND
 from pygos.ipc.namespace import ipc_ns
-from pygos.ipc.shm import ShmSegment, destroy_segment, may_destroy, shm_obtain
+from pygos.ipc.shm import SHM_DEST, ShmSegment, destroy_segment, may_destroy, shm_obtain
 from pygos.ipc.util import S_IRUGO, S_IWUGO, S_IXUGO, ipcperms, now_seconds
 from pygos.mm.mmap import do_mmap, unmap_vmas
 from pygos.mm.shmem import shm_super
@@ -76,10 +76,23 @@ class ShmFileOperations(FileOperations):
     __slots__ = ()
 
     def mmap(self, task: Task, file: File, vma: Vma) -> None:
+        if _is_last(file.private_data, vma):
+            raise EINVAL
         vma.mapping = file.f_inode.i_mapping
         vma.vm_ops = SHM_VM_OPS
         vma.private = file.private_data
         _touched(vma, attached=True)
+
+
+def _is_last(segment: ShmSegment, vma: Vma) -> bool:
+    """remap_file_pages(2): would the mapping replace all that keeps a removed segment?"""
+    mapping = segment.inode.i_mapping
+    if not segment.mode & SHM_DEST or mapping is None or not mapping.i_mmap:
+        return False
+    return all(
+        old.mm is vma.mm and vma.start <= old.start and old.end <= vma.end
+        for old in mapping.i_mmap
+    )
 
 
 class ShmDentryOperations(DentryOperations):
