@@ -186,8 +186,8 @@ class MmBase:
         "arg_end", "arg_start", "auxv", "brk", "data_vm", "def_flags", "dumpable", "end_code",
         "end_data", "env_end", "env_start", "exe_file", "exec_vm", "flags", "hiwater_rss",
         "hiwater_vm", "locked_vm", "machine", "membarrier", "mmap_base", "owner", "pt",
-        "rss_anon", "rss_file", "rss_shmem", "space", "stack_vm", "start_brk", "start_code", "start_data", "start_stack",
-        "starts", "total_vm", "users", "vmas",
+        "rss_anon", "rss_file", "rss_shmem", "space", "stack_vm", "start_brk", "start_code",
+        "start_data", "start_stack", "starts", "total_vm", "users", "vmas",
     )
 
     machine: Machine
