@@ -55,14 +55,16 @@ _REALTIME_OK: Final = frozenset(
 )
 
 Key = tuple[Any, ...]
-#: machine.misc: waiters for priority-inheriting locks, in order of arrival.
-PI_WAITERS: Final = "futex_pi_waiters"
+#: machine.misc: priority-inheriting locks (kernel/futex_pi.py: PiLocks).
+PI_LOCKS: Final = "futex_pi_locks"
 
 
 class FutexQ:
     """One waiter (struct futex_q). `key` is None once it has been woken or has left."""
 
     __slots__ = ("bitset", "key", "queue", "task")
+    #: Waits for a lock with priority inheritance: only its own operations may wake it.
+    pi = False
 
     def __init__(self, task: Task, key: Key, bitset: int) -> None:
         self.task = task
@@ -70,6 +72,10 @@ class FutexQ:
         self.bitset = bitset
         #: What the task sleeps on: survives a requeue to another key.
         self.queue = WaitQueue()
+
+    def abandon(self, machine: Machine) -> None:
+        """The waiter dies."""
+        unqueue_me(machine, self)
 
 
 class FutexWait:
@@ -85,7 +91,7 @@ class FutexWait:
     def abandon(self, machine: Machine) -> None:
         """The waiting task dies."""
         if self.waiter is not None:
-            unqueue_me(machine, self.waiter)
+            self.waiter.abandon(machine)
 
     def passed(self, machine: Machine) -> bool:
         """Is the deadline over?"""
@@ -180,6 +186,8 @@ def wake_key(machine: Machine, key: Key, count: int, bitset: int = _M32) -> int:
         return 0
     woken = 0
     for waiter in in_order(machine, waiters):
+        if waiter.pi:
+            raise EINVAL
         if waiter.bitset & bitset:
             _wake_waiter(machine, waiter)
             woken += 1
@@ -201,7 +209,7 @@ def read_word(task: Task, addr: int) -> int:
 # -- the call
 
 
-@syscall(partial="FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI give ENOSYS")
+@syscall
 def futex(
     task: Task, uaddr: UserAddr, op: Int, val: UInt, utime: UserAddr, uaddr2: UserAddr, val3: UInt
 ) -> int:
@@ -230,6 +238,14 @@ def futex(
         return _requeue(task, uaddr, private, _signed(val), val2, uaddr2, val3)
     if command == uapi.FUTEX_WAKE_OP:
         return _wake_op(task, uaddr, private, uaddr2, _signed(val), val2, val3)
+    if command == uapi.FUTEX_CMP_REQUEUE_PI:
+        from pygos.kernel.futex_pi import cmp_requeue_pi
+
+        return cmp_requeue_pi(task, uaddr, private, _signed(val), val2, uaddr2, val3)
+    if command == uapi.FUTEX_WAIT_REQUEUE_PI:
+        from pygos.kernel.futex_pi import wait_requeue_pi
+
+        return wait_requeue_pi(task, uaddr, private, val, utime, realtime, uaddr2)
     return _pi(task, command, uaddr, private, utime, realtime)
 
 
@@ -337,6 +353,8 @@ def requeue(machine: Machine, key: Key, key2: Key, nr_wake: int, nr_requeue: int
     for waiter in in_order(machine, _table(machine).get(key, {})):
         if done >= nr_wake + nr_requeue:
             break
+        if waiter.pi:
+            raise EINVAL
         if done < nr_wake:
             _wake_waiter(machine, waiter)
         elif key2 != key:
@@ -414,7 +432,7 @@ def mm_release(task: Task) -> None:
     if task.robust_list:
         exit_robust_list(task)
         task.robust_list = 0
-    if task.machine.misc.get(PI_WAITERS):
+    if PI_LOCKS in task.machine.misc:
         from pygos.kernel.futex_pi import exit_pi_locks
 
         exit_pi_locks(task)

@@ -11,7 +11,7 @@ from pygos.include.uapi import sched as uapi
 from pygos.include.uapi.capability import CAP_SYS_NICE
 from pygos.include.uapi.resource import RLIMIT_RTPRIO
 from pygos.include.uapi.sched import SchedAttr
-from pygos.kernel.futex_pi import lent_priority
+from pygos.kernel.futex_pi import lent_priority, prio_changed
 from pygos.kernel.nice import can_nice
 from pygos.kernel.sched.deadline import BW_SHIFT, MIN_RUNTIME, DlEntity
 from pygos.kernel.sched.sched import BASE_SLICE
@@ -149,6 +149,7 @@ def _change(target: Task, policy: int, attr: SchedAttr) -> None:
         _set_slice(target, attr.sched_runtime)
     sched.set_prio(target, max(attr.sched_priority, lent_priority(target)))
     sched.set_weight(target)
+    prio_changed(target)
 
 
 def _set_slice(target: Task, runtime: int) -> None:
