@@ -16,6 +16,7 @@ from pygos.fs.synthetic import (
     fixed_ino,
     synthetic,
 )
+from pygos.fs.sysfs.memory import MEMORY
 from pygos.include.linux.fs import DirContext, File, Inode
 from pygos.include.uapi.dirent import DT_DIR
 
@@ -131,14 +132,60 @@ def package_cpus_list(task: Task, target: Any) -> str:
     return cpu_list(_all_cpus(task)) + "\n"
 
 
+@synthetic("die_id")
+def die_id(task: Task, target: Any) -> str:
+    """All on one die."""
+    return "0\n"
+
+
+@synthetic("die_cpus")
+def die_cpus(task: Task, target: Any) -> str:
+    """CPUs of the same die."""
+    return _mask(task, _all_cpus(task))
+
+
+@synthetic("die_cpus_list")
+def die_cpus_list(task: Task, target: Any) -> str:
+    """CPUs of the same die."""
+    return cpu_list(_all_cpus(task)) + "\n"
+
+
+@synthetic("isolated")
+def isolated(task: Task, target: Any) -> str:
+    """CPUs that the scheduler leaves alone: none."""
+    return "\n"
+
+
+@synthetic("active")
+def smt_active(task: Task, target: Any) -> str:
+    """Do cores have several threads? No."""
+    return "0\n"
+
+
+@synthetic("control")
+def smt_control(task: Task, target: Any) -> str:
+    """Could that be changed?"""
+    return "notsupported\n"
+
+
 TOPOLOGY: Final = SyntheticDir(
-    "topology", core_cpus, core_cpus_list, core_id, core_siblings, core_siblings_list,
-    package_cpus, package_cpus_list, physical_package_id, thread_siblings, thread_siblings_list,
+    "topology", die_cpus, die_cpus_list, die_id, core_cpus, core_cpus_list, core_id,
+    core_siblings, core_siblings_list, package_cpus_list, physical_package_id,
+    thread_siblings, thread_siblings_list,
 )  # fmt: skip
 #: cpuN; the name is given by the number.
 CPU: Final = SyntheticDir("", TOPOLOGY)
 _CPU_FILES: Final[dict[bytes, Node]] = {
-    node.name: node for node in (kernel_max, offline, online, possible, present)
+    node.name: node
+    for node in (
+        isolated,
+        kernel_max,
+        offline,
+        online,
+        possible,
+        present,
+        SyntheticDir("smt", smt_active, smt_control, mode=0o755),
+    )
 }
 
 
@@ -244,14 +291,48 @@ NODES: Final = SyntheticDir(
 )  # fmt: skip
 
 
+@synthetic("address_bits")
+def address_bits(task: Task, target: Any) -> str:
+    """The width of addresses."""
+    return "64\n"
+
+
+@synthetic("cpu_byteorder")
+def cpu_byteorder(task: Task, target: Any) -> str:
+    """The order of bytes."""
+    return "little\n"
+
+
+@synthetic("fscaps")
+def fscaps(task: Task, target: Any) -> str:
+    """Do capabilities of files count?"""
+    return "1\n"
+
+
+@synthetic("oops_count")
+def oops_count(task: Task, target: Any) -> str:
+    """Bugs of the kernel since boot."""
+    return f"{task.machine.oops_count}\n"
+
+
+@synthetic("uevent_seqnum")
+def uevent_seqnum(task: Task, target: Any) -> str:
+    """How often devices came and went."""
+    return "0\n"
+
+
 def _empty(name: str) -> SyntheticDir:
     return SyntheticDir(name, mode=0o755)
 
 
 ROOT: Final = SyntheticDir(
-    "", _empty("block"), _empty("bus"), _empty("class"), _empty("dev"),
-    SyntheticDir("devices", SyntheticDir("system", CPUS, NODES, mode=0o755), mode=0o755),
+    "", _empty("block"), _empty("bus"), SyntheticDir("class", _empty("block"), mode=0o755),
+    SyntheticDir("dev", _empty("block"), _empty("char"), mode=0o755),
+    SyntheticDir("devices", SyntheticDir("system", CPUS, MEMORY, NODES, mode=0o755), mode=0o755),
     _empty("firmware"), SyntheticDir("fs", _empty("cgroup"), mode=0o755),
-    SyntheticDir("kernel", SyntheticDir("mm", mode=0o755), mode=0o755),
+    SyntheticDir(
+        "kernel", SyntheticDir("mm", mode=0o755), address_bits, cpu_byteorder, fscaps, oops_count,
+        uevent_seqnum, mode=0o755,
+    ),
     _empty("module"), _empty("power"),
 )  # fmt: skip
