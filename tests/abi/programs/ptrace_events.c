@@ -89,6 +89,7 @@ static void threads(void)
 
 	pthread_create(&thread, NULL, worker, NULL);
 	pthread_join(thread, NULL);
+	usleep(200000); /* let the tracer see the thread's end first */
 	exit(9);
 }
 

@@ -130,7 +130,6 @@ static void sleeper(void)
 
 	say("nanosleep %d\n", nanosleep(&time, NULL));
 	signal(SIGUSR1, on_alarm);
-	siginterrupt(SIGUSR1, 0);
 	if (pipe(fds) < 0)
 		_exit(1);
 	if (fork() == 0) {
