@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.include.errno import EBADF, EINVAL, EOPNOTSUPP, ESPIPE
+from pygos.include.errno import EBADF, EINVAL, EOPNOTSUPP, ESPIPE, Errno
 from pygos.include.linux.fs import (
     FMODE_LSEEK,
     FMODE_PREAD,
@@ -62,7 +62,11 @@ def read(task: Task, file: FileArg, buf: UserOut) -> int:
     if not mode & FMODE_READ:
         raise EBADF
     pos = file.f_pos
-    count = file.f_op.read(task, file, buf, pos)
+    try:
+        count = file.f_op.read(task, file, buf, pos)
+    except Errno:
+        task.io_syscr += 1
+        raise
     if count > 0:
         if not mode & FMODE_STREAM:
             file.f_pos = pos + count
@@ -81,7 +85,11 @@ def write(task: Task, file: FileArg, buf: UserIn) -> int:
     if not mode & FMODE_WRITE:
         raise EBADF
     pos = file.f_inode.i_size if file.f_flags & O_APPEND else file.f_pos
-    count = file.f_op.write(task, file, buf, pos)
+    try:
+        count = file.f_op.write(task, file, buf, pos)
+    except Errno:
+        task.io_syscw += 1
+        raise
     if count > 0:
         if not mode & FMODE_STREAM:
             file.f_pos = pos + count
@@ -115,7 +123,11 @@ def vfs_pread(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
         raise EBADF
     if pos + buf.length > _OFFSET_MAX:
         raise EINVAL
-    count = file.f_op.read(task, file, buf, pos)
+    try:
+        count = file.f_op.read(task, file, buf, pos)
+    except Errno:
+        task.io_syscr += 1
+        raise
     task.io_rchar += count
     task.io_syscr += 1
     return count
@@ -133,7 +145,11 @@ def vfs_pwrite(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
         raise EINVAL
     if file.f_flags & O_APPEND:
         pos = file.f_inode.i_size
-    count = file.f_op.write(task, file, buf, pos)
+    try:
+        count = file.f_op.write(task, file, buf, pos)
+    except Errno:
+        task.io_syscw += 1
+        raise
     task.io_wchar += count
     task.io_syscw += 1
     return count

@@ -104,6 +104,8 @@ def copy_data(
     task.restart = None
     task.io_rchar += state.done
     task.io_wchar += state.done
+    task.io_syscr += 1
+    task.io_syscw += 1
     return state.done
 
 

@@ -20,6 +20,7 @@ from pygos.kernel.signal import (
     send_sig_info,
     signal_wake_up,
 )
+from pygos.kernel.task_io_accounting import add_task
 from pygos.mm.mm import mmput
 
 if TYPE_CHECKING:
@@ -334,6 +335,7 @@ def release_task(task: Task) -> None:
     group.maj_flt += task.maj_flt
     group.nvcsw += task.nvcsw
     group.nivcsw += task.nivcsw
+    add_task(group, task)
     leader = group.leader
     if task is leader:
         return

@@ -25,6 +25,7 @@ from pygos.kernel.exit import (
     group_times,
     release_task,
 )
+from pygos.kernel.task_io_accounting import add_group, add_task
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -288,6 +289,8 @@ def _add_child_usage(child: Task) -> None:
     mine.cmaj_flt += gone.maj_flt + child.maj_flt + gone.cmaj_flt
     mine.cnvcsw += gone.nvcsw + child.nvcsw + gone.cnvcsw
     mine.cnivcsw += gone.nivcsw + child.nivcsw + gone.cnivcsw
+    add_task(mine, child)
+    add_group(mine, gone)
 
 
 def child_rusage(child: Task) -> Rusage:

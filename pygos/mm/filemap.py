@@ -121,6 +121,9 @@ def _read_run(mapping: Mapping, index: int, count: int, need: int) -> int:
     for pfn, size in runs:
         add_to_page_cache(mapping, index + done, pfn, size)
         done += size
+    mm = zone.current
+    if mm is not None and mm.owner is not None:
+        mm.owner.io_read += done << 12
     return done
 
 
@@ -326,6 +329,7 @@ def filemap_write(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
     if pos > inode.i_size:
         pagecache_isize_extended(mapping, inode.i_size)
     done = 0
+    clean = len(mapping.dirty)
     chunk = _WRITE_CHUNK << 12
     try:
         while buf.length > 0:
@@ -347,6 +351,7 @@ def filemap_write(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
         if not done:
             raise
     if done:
+        task.io_write += len(mapping.dirty) - clean << 12
         inode.i_mtime = inode.i_ctime = mapping.machine.clock.realtime()
     return done
 

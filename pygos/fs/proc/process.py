@@ -16,6 +16,7 @@ from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import TaskState
 from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
 from pygos.include.uapi.poll import POLLERR, POLLIN, POLLPRI, POLLRDNORM
+from pygos.kernel.task_io_accounting import FIELDS, group_io
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -270,12 +271,13 @@ def _set_timerslack(task: Task, target: Any, data: bytes) -> None:
 @synthetic("io", 0o400, require_access)
 def io(task: Task, target: Any) -> str:
     """Bytes and calls; read_bytes is what came from the host."""
-    threads = living(target).group.threads if target.group.leader is target else [target]
-    names = (
-        ("rchar", "io_rchar"), ("wchar", "io_wchar"), ("syscr", "io_syscr"),
-        ("syscw", "io_syscw"), ("read_bytes", "io_read"), ("write_bytes", "io_write"),
-    )  # fmt: skip
-    lines = [f"{name}: {sum(getattr(t, field) for t in threads)}\n" for name, field in names]
+    group = living(target).group
+    if group.leader is target:
+        values = group_io(group)
+    else:
+        values = [getattr(target, name) for name in FIELDS]
+    names = ("rchar", "wchar", "syscr", "syscw", "read_bytes", "write_bytes")
+    lines = [f"{name}: {value}\n" for name, value in zip(names, values, strict=True)]
     return "".join(lines) + "cancelled_write_bytes: 0\n"
 
 

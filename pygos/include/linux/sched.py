@@ -138,6 +138,7 @@ class SignalStruct:
         "group_exit",
         "group_stop",
         "has_child_subreaper",
+        "ioac",
         "is_child_subreaper",
         "itimers",
         "leader",
@@ -216,6 +217,9 @@ class SignalStruct:
         #: timer_create(2) takes the number of a new timer from the program (CRIU).
         self.timer_create_restore_ids = False
         self.oom_score_adj = 0
+        #: What threads that are gone and reaped children have read and written, in the order
+        #: of task_io_accounting.FIELDS; None: nothing.
+        self.ioac: list[int] | None = None
         #: PR_SET_PTRACER: a process that may trace this one with its descendants; True: any.
         self.yama_ptracer: Task | bool | None = None
 
