@@ -19,6 +19,7 @@ from pygos.include.errno import (
     EOVERFLOW,
 )
 from pygos.include.linux.fs import FMODE_READ, FMODE_WRITE
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.syscalls import FileArg, UInt, syscall
 from pygos.include.linux.wait import WaitQueue, wait_on
 from pygos.include.uapi.fcntl import (
@@ -249,7 +250,8 @@ def fcntl_getlk(task: Task, file: File, cmd: int, flock: Flock) -> Flock:
         flock.l_type = F_UNLCK
         return flock
     length = 0 if found.end == OFFSET_MAX else found.end - found.start + 1
-    return Flock(found.type, SEEK_SET, found.start, length, found.pid)
+    pid = found.pid if found.pid < 0 else pid_vnr(task, found.pid)
+    return Flock(found.type, SEEK_SET, found.start, length, pid)
 
 
 def fcntl_setlk(task: Task, file: File, cmd: int, flock: Flock) -> int:
@@ -363,6 +365,18 @@ def _line(number: int, arrow: str, inode: Inode, lock: FileLock) -> str:
     name = _TYPE_NAMES[lock.type]
     place = f"{major(dev):02x}:{minor(dev):02x}:{inode.i_ino}"
     return f"{number}: {arrow}{kind} ADVISORY  {name} {lock.pid} {place} {lock.start} {end}\n"
+
+
+def fdinfo_locks(file: File, files: FilesStruct) -> str:
+    """The locks that a descriptor's file or its table holds, for /proc/PID/fdinfo."""
+    inode = file.f_inode
+    ctx: FileLockContext | None = inode.i_flock
+    if ctx is None:
+        return ""
+    held = [lock for lock in (*ctx.flock, *ctx.posix) if lock.owner in (file, files)]
+    return "".join(
+        [f"lock:\t{_line(number, '', inode, lock)}" for number, lock in enumerate(held, 1)]
+    )
 
 
 def locks_text(machine: Machine) -> str:

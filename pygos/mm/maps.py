@@ -104,12 +104,17 @@ def show_maps(mm: Mm, path_of: PathOf) -> bytes:
 # -- smaps
 
 
+#: Counted in kB, not in pages; all but the first are in smaps_rollup alone.
+_PSS: Final = ("Pss", "Pss_Anon", "Pss_File", "Pss_Shmem")
+
+
 def smap_counts(vma: Vma) -> dict[str, int]:
     """Resident memory of one VMA in kB by the names of smaps."""
     mm = vma.mm
     pt = mm.pt
     refcount = mm.zone.refcount
-    rss = anon = shared_clean = shared_dirty = private_clean = private_dirty = pss = 0
+    rss = anon = shared_clean = shared_dirty = private_clean = private_dirty = pss = pss_anon = 0
+    shmem = vma.mapping is not None and vma.mapping.keep
     sharers = max(len(vma.mapping.i_mmap), 1) if vma.mapping is not None else 1
     for vpn in present(mm, vma.start >> 12, vma.end >> 12):
         pte = pt[vpn]
@@ -117,6 +122,7 @@ def smap_counts(vma: Vma) -> dict[str, int]:
         if pte & PTE_ANON:
             anon += 1
             count = refcount[pte >> 12]
+            pss_anon += 4096 // count
             dirty = True
         else:
             count = sharers
@@ -128,11 +134,13 @@ def smap_counts(vma: Vma) -> dict[str, int]:
             private_dirty, private_clean = private_dirty + dirty, private_clean + (not dirty)
     counts = {
         "Rss": rss, "Pss": pss >> 10, "Pss_Dirty": (shared_dirty + private_dirty),
+        "Pss_Anon": pss_anon >> 10, "Pss_File": 0 if shmem else (pss - pss_anon) >> 10,
+        "Pss_Shmem": (pss - pss_anon) >> 10 if shmem else 0,
         "Shared_Clean": shared_clean, "Shared_Dirty": shared_dirty,
         "Private_Clean": private_clean, "Private_Dirty": private_dirty,
         "Referenced": rss, "Anonymous": anon,
     }  # fmt: skip
-    return {name: value if name == "Pss" else value * 4 for name, value in counts.items()}
+    return {name: value if name in _PSS else value * 4 for name, value in counts.items()}
 
 
 #: Names of smaps whose value is always 0 here: no swap, no huge pages.
@@ -147,8 +155,7 @@ def _field(name: str, kbytes: int) -> str:
 
 
 def _smap_fields(counts: dict[str, int], locked: int) -> str:
-    text = "".join(_field(name, value) for name, value in counts.items() if name != "Anonymous")
-    text += _field("Anonymous", counts["Anonymous"])
+    text = "".join(_field(name, value) for name, value in counts.items())
     text += "".join(_field(name, 0) for name in _ZERO_FIELDS)
     return text + _field("Locked", locked)
 
@@ -161,6 +168,8 @@ def show_smaps(mm: Mm, path_of: PathOf) -> Iterator[bytes]:
         locked = counts["Pss"] if vma.flags & VM_LOCKED else 0
         names = "".join(f"{name} " for bit, name in _FLAG_NAMES if vma.flags & bit)
         text = _field("Size", size) + _field("KernelPageSize", 4) + _field("MMUPageSize", 4)
+        for name in _PSS[1:]:
+            del counts[name]
         text += _smap_fields(counts, locked)
         text += f"{'THPeligible:':<16}{0:8d}\nVmFlags: {names}\n"
         yield vma_line(vma, path_of) + b"\n" + text.encode()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_path
+from pygos.fs.locks import fdinfo_locks
 from pygos.fs.proc.access import living, require_access
 from pygos.fs.synthetic import Link, Synthetic, SyntheticFileOperations, SyntheticLinkOperations
 from pygos.include.errno import ENOENT
@@ -88,7 +89,8 @@ class FdinfoFileOperations(SyntheticFileOperations):
             flags |= 0o2000000
         text = (
             f"pos:\t{subject.f_pos}\nflags:\t0{flags:o}\nmnt_id:\t{subject.f_path.mnt.mnt_id}\n"
-            f"ino:\t{subject.f_inode.i_ino}\n{subject.f_op.fdinfo(subject)}"
+            f"ino:\t{subject.f_inode.i_ino}\n{fdinfo_locks(subject, inode.target.files)}"
+            f"{subject.f_op.fdinfo(subject)}"
         )
         return text.encode()
 
