@@ -153,10 +153,13 @@ def tiocspgrp(task: Task, real: Tty, arg: int) -> int:
     if group.ctty is None or group.ctty is not real or real.session != group.session:
         raise ENOTTY
     pgrp = find_vpid(task, pgrp)
-    members = task.machine.pids.pgrps.get(pgrp)
-    if not members:
+    pids = task.machine.pids
+    members = pids.pgrps.get(pgrp)
+    # As session_of_pgrp: a number that is no group's may still be a process'.
+    found = next(iter(members)) if members else pids.tasks.get(pgrp)
+    if found is None:
         raise ESRCH
-    if next(iter(members)).group.session != group.session:
+    if found.group.session != group.session:
         raise EPERM
     real.pgrp = pgrp
     return 0
@@ -178,10 +181,17 @@ class HungUpFileOperations(FileOperations):
     __slots__ = ()
 
     def read(self, task: Task, file: File, buf: IoBuffer, pos: int) -> int:
-        return 0
+        """End of file; for a read that slept when it happened EIO if the other side closed."""
+        done = int(getattr(task.restart, "done", 0))
+        if not done and task.in_syscall and file.private_data.other_closed:
+            raise EIO
+        return done
 
     def write(self, task: Task, file: File, buf: IoBuffer, pos: int) -> int:
-        raise EIO
+        done = int(getattr(task.restart, "done", 0))
+        if not done:
+            raise EIO
+        return done
 
     def poll(self, task: Task, file: File) -> int:
         return POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDNORM | POLLWRNORM
