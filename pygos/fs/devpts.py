@@ -19,6 +19,7 @@ from pygos.fs.libfs import (
     parse_number,
     parse_options,
 )
+from pygos.fs.tmpfs import mount_kgid, mount_kuid
 from pygos.fs.walk import follow_mounts, lookup_one
 from pygos.include.errno import EINVAL, ENODEV, ENOENT, ENOSPC, EPERM
 from pygos.include.linux.fs import (
@@ -151,6 +152,10 @@ class DevptsType(FileSystemType):
         spaces = getattr(task, "nsproxy", None)  # none yet while the machine boots
         info.reserve = spaces is None or spaces.mnt is task.machine.init_mnt_ns
         _apply_options(info, data)
+        if info.uid >= 0:
+            info.uid = mount_kuid(task, info.uid)
+        if info.gid >= 0:
+            info.gid = mount_kgid(task, info.gid)
         sb = SuperBlock(task.machine, self, _SOPS)
         sb.s_magic = DEVPTS_SUPER_MAGIC
         sb.s_blocksize = 1024

@@ -27,6 +27,7 @@ from pygos.include.errno import (
     ENOENT,
     Errno,
 )
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.wait import wait_on
 from pygos.include.uapi.fcntl import O_CLOEXEC, O_RDWR
 from pygos.include.uapi.poll import POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
@@ -152,7 +153,7 @@ def _receive(task: Task, filter: SeccompFilter, mm: Mm, addr: int) -> int:
         if not filter.users:
             raise ENOENT
         wait_on(task, filter.wqh, why="seccomp_notify_recv")
-    mm.write(addr, _NOTIF.pack(item.id, item.task.pid, 0) + item.data)
+    mm.write(addr, _NOTIF.pack(item.id, pid_vnr(task, item.task.pid), 0) + item.data)
     item.state = SENT
     # With WAIT_KILLABLE_RECV the caller looks again whether signals may still interrupt it.
     filter.wqh.wake_all(POLLOUT | POLLWRNORM)

@@ -47,6 +47,7 @@ from pygos.include.linux.fs import (
 )
 from pygos.include.linux.mm_types import Mapping, MappingOperations
 from pygos.include.linux.platform import PAGE_SHIFT, PAGE_SIZE
+from pygos.include.linux.user_namespace import INVALID_ID, make_kgid, make_kuid
 from pygos.include.uapi.fs import (
     FS_APPEND_FL,
     FS_IMMUTABLE_FL,
@@ -361,6 +362,22 @@ def fill_super(task: Task, fstype: FileSystemType, magic: int, info: TmpfsSuper)
     return sb
 
 
+def mount_kuid(task: Task, uid: int) -> int:
+    """The user that a mount option names. EINVAL if it isn't mapped."""
+    kuid = make_kuid(task, uid)
+    if kuid == INVALID_ID:
+        raise EINVAL
+    return kuid
+
+
+def mount_kgid(task: Task, gid: int) -> int:
+    """The group that a mount option names. EINVAL if it isn't mapped."""
+    kgid = make_kgid(task, gid)
+    if kgid == INVALID_ID:
+        raise EINVAL
+    return kgid
+
+
 class TmpfsType(FileSystemType):
     """mount -t tmpfs. Defaults: half of RAM, as many inodes as that has pages, mode 1777."""
 
@@ -371,8 +388,10 @@ class TmpfsType(FileSystemType):
     def mount(self, task: Task, source: str, flags: int, data: str) -> SuperBlock:
         half = task.machine.ram.pages // 2
         info = TmpfsSuper(half, half)
-        info.uid, info.gid = task.cred.fsuid, task.cred.fsgid
+        info.uid = info.gid = -1
         apply_options(task.machine, info, data)
+        info.uid = mount_kuid(task, info.uid) if info.uid >= 0 else task.cred.fsuid
+        info.gid = mount_kgid(task, info.gid) if info.gid >= 0 else task.cred.fsgid
         sb = fill_super(task, self, TMPFS_MAGIC, info)
         sb.s_flags |= flags & SB_RDONLY
         return sb

@@ -35,6 +35,7 @@ from pygos.include.linux.fs import (
 )
 from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import SigInfo
+from pygos.include.linux.user_namespace import show_uid
 from pygos.include.linux.wait import WaitQueue
 from pygos.include.uapi.capability import CAP_SYS_RESOURCE
 from pygos.include.uapi.fcntl import SEEK_CUR, SEEK_END, SEEK_SET
@@ -208,7 +209,9 @@ class MqInfo:
         if event.sigev_notify != SIGEV_SIGNAL or not event.sigev_signo:
             return
         signo, value = event.sigev_signo, event.sigev_value
-        info = SigInfo(signo, SI_MESGQ, pid=task.tgid, uid=task.cred.uid, value=value)
+        who = owner.leader
+        pid, uid = pid_vnr(who, task.tgid), show_uid(who, task.cred.uid)
+        info = SigInfo(signo, SI_MESGQ, pid=pid, uid=uid, value=value)
         if owner.leader.group is owner:
             send_sig_info(owner.leader, info, group=True)
 

@@ -20,6 +20,7 @@ of nsfs are this module's business.
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
@@ -167,16 +168,25 @@ def charge_namespace(task: Task, ns: NsCommon, user_ns: UserNamespace | None, na
     alive: WeakSet[NsCommon] = machine.misc.setdefault("namespaces", WeakSet())
     uid = task.cred.euid
     ns.creator = uid
-    peers = [other for other in alive if type(other) is type(ns)]
     while True:
         limit = namespace_limit(machine, user_ns, name, ns.ns_flag)
-        if sum([_counts(other, user_ns, uid) for other in peers]) >= limit:
-            raise ENOSPC
+        if len(alive) >= limit and _count(alive, ns, user_ns, uid) >= limit:
+            gc.collect()  # dead tasks may still hold some
+            if _count(alive, ns, user_ns, uid) >= limit:
+                raise ENOSPC
         if user_ns is None:
             break
         uid = user_ns.owner
         user_ns = user_ns.parent
     alive.add(ns)
+
+
+def _count(
+    alive: WeakSet[NsCommon], ns: NsCommon, user_ns: UserNamespace | None, uid: int
+) -> int:
+    """How many of the kind of `ns` a user has in a user namespace."""
+    peers = [other for other in alive if type(other) is type(ns)]
+    return sum([_counts(other, user_ns, uid) for other in peers])
 
 
 def namespace_limit(

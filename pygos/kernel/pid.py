@@ -151,6 +151,8 @@ def free_pid(table: PidTable, pid: int) -> None:
     while ns is not None:
         number = ns.to_local.pop(pid, 0)
         ns.to_global.pop(number, None)
+        if not ns.to_global:
+            ns.child_reaper = None
         ns = ns.parent
 
 

@@ -15,6 +15,7 @@ from pygos.include.errno import (
     ESRCH,
     Errno,
 )
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.syscalls import UInt, UserAddr, syscall
 from pygos.include.uapi import seccomp as uapi
 from pygos.include.uapi.capability import CAP_SYS_ADMIN
@@ -163,7 +164,7 @@ def _attach(task: Task, filter: SeccompFilter, flags: int) -> int:
         if thread is not None:
             if flags & _TSYNC_ESRCH:
                 raise ESRCH
-            return thread.pid
+            return pid_vnr(task, thread.pid)
     filter.log = bool(flags & uapi.SECCOMP_FILTER_FLAG_LOG)
     filter.wait_killable = bool(flags & _WAIT_KILLABLE)
     count = task.seccomp.count if task.seccomp is not None else 0

@@ -12,7 +12,7 @@ chmod 600 secret
 
 echo "== ps sees only its own"
 unshare -pf --mount-proc ps -eo pid,ppid,comm | plain
-unshare -pf --mount-proc sh -c 'sleep 100 & echo $$ $!; ps -eo pid,comm; kill $!; wait; echo $?' | plain
+unshare -pf --mount-proc sh -c 'sleep 100 & echo $$ $!; until [ "$(cat /proc/2/comm)" = sleep ]; do :; done; ps -eo comm; kill $!; wait; echo $?' | plain
 
 echo "== names"
 unshare -u sh -c 'hostname inside; hostname'
@@ -49,7 +49,7 @@ as_user unshare -Ur --keep-caps sh -c 'setpriv --dump | grep -c "Inheritable.*no
 
 echo "== time"
 unshare -T --boottime 864000 --monotonic 432000 cat /proc/self/timens_offsets
-[ "$(unshare -Tf --boottime 864000000 cut -d. -f1 /proc/uptime)" -gt 864000000 ] && echo later
+[ "$(unshare -Tf --boottime 864000000 cut -d. -f1 /proc/uptime)" -ge 864000000 ] && echo later
 
 echo "== bubblewrap"
 as_user bwrap --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --unshare-all --share-net \

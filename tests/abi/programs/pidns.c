@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -195,6 +196,23 @@ static void nested_inner(void)
 		}
 }
 
+static void restarts(int command)
+{
+	int status;
+
+	fflush(stdout);
+	pid_t pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+
+	if (pid == 0) {
+		if (fork() == 0)
+			reboot(command);
+		pause();
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	SHOW(status);
+}
+
 static void nested(void)
 {
 	SHOW(getpid());
@@ -369,6 +387,8 @@ int main(void)
 	as_init("limits", limits, 0);
 	as_init("procfs", procfs, CLONE_NEWNS);
 	as_init("credentials", credentials, 0);
+	restarts(RB_AUTOBOOT); /* only this namespace ends */
+	restarts(RB_POWER_OFF);
 	in_child("unshared", unshared);
 	in_child("seen from above", seen_from_above);
 
