@@ -262,12 +262,15 @@ def execute(
 
     CommandNotFound or CommandNotExecutable if it can't be started.
     """
+    from pygos._interrupt import DeferInterrupt
     from pygos.include.errno import Errno
     from pygos.init.main import BadWorkingDirectory, run_init
 
     envp = [os.fsencode(f"{name}={value}") for name, value in env.items()]
     try:
-        status = run_init(kernel, argv, envp, os.fsencode(cwd), timeout_ns)
+        kernel.exit_status = None
+        with DeferInterrupt(kernel):
+            status = run_init(kernel, argv, envp, os.fsencode(cwd), timeout_ns)
     except TimeoutError:
         return -9, True
     except BadWorkingDirectory as problem:

@@ -19,7 +19,8 @@ from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[2]
-TEST_ID = re.compile(r"\bT-[A-Z]+-\d\d\b")
+#: An id in a text, or in the name of a test.
+TEST_ID = re.compile(r"\bT-([A-Z]+)-(\d\d)\b|\btest_t_([a-z]+)_(\d\d)_")
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]], widths: list[int]) -> nodes.table:
@@ -91,7 +92,8 @@ def tests_by_id() -> dict[str, list[str]]:
     """Files under tests/ that carry the id of an attack."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for name in set(TEST_ID.findall(path.read_text(encoding="utf-8"))):
+        matches = TEST_ID.findall(path.read_text(encoding="utf-8"))
+        for name in {f"T-{a or c.upper()}-{b or d}" for a, b, c, d in matches}:
             found.setdefault(name, []).append(str(path.relative_to(ROOT)))
     return found
 

@@ -208,6 +208,11 @@ def dup_files(files: FilesStruct) -> FilesStruct:
     new.fd = dict(files.fd)
     new.close_on_exec = set(files.close_on_exec)
     new.next_fd = files.next_fd
+    if None in new.fd.values():
+        # Another user of the table is in the middle of opening something.
+        new.fd = {fd: file for fd, file in files.fd.items() if file is not None}
+        new.close_on_exec &= new.fd.keys()
+        new.next_fd = 0
     for file in new.fd.values():
         file.f_count += 1
     return new

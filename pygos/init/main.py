@@ -202,6 +202,7 @@ def run_init(
 ) -> int:
     """Run a command as a child of pid 1 until it ends; its wait status as of waitpid(2).
 
+    ``machine.exit_status`` is None, or the run shall not begin.
     An errno exception if it can't be started, BadWorkingDirectory if not there. After the
     timeout it is killed and TimeoutError raised. All processes it leaves behind are killed.
     """
@@ -214,7 +215,6 @@ def run_init(
     except BaseException:
         do_exit(task, 0)
         raise
-    machine.exit_status = None
     machine.main_group = task.group
     deadline = None
     if timeout_ns is not None:

@@ -30,6 +30,7 @@ from typing import Any
 from pygos.arch.x86.regs import RIP, RSP
 from pygos.fs.binfmt_elf import ElfFormat
 from pygos.fs.binfmt_script import ScriptFormat
+from pygos.fs.cgroup.mount import CgroupType
 from pygos.fs.namei import vfs_mkdir
 from pygos.fs.namespace import do_mount_internal
 from pygos.fs.overlayfs.super import OverlayType
@@ -42,6 +43,7 @@ from pygos.include.errno import EFAULT
 from pygos.include.linux.platform import TASK_SIZE, Trap, TrapKind
 from pygos.include.linux.sched import Task, TaskState
 from pygos.init.calls import all_handlers
+from pygos.ipc.boot import init_ipc
 from pygos.kernel.decode import parameters
 from pygos.mm.oom import OutOfMemory
 from tests.security.fuzz_args import Arguments
@@ -101,9 +103,10 @@ class FuzzWorld(FsWorld):
     def __init__(self) -> None:
         super().__init__()
         machine, idle = self.machine, self.machine.init_task
-        kinds = (ProcType(), SysfsType(), RamfsType(), OverlayType())
+        kinds = (ProcType(), SysfsType(), RamfsType(), OverlayType(), CgroupType())
         for kind in kinds:
             register_filesystem(machine, kind)
+        init_ipc(machine)
         for name in (b"proc", b"sys", b"mnt"):
             vfs_mkdir(idle, self.root.inode, lookup_one(idle, self.root.dentry, name), 0o755)
         for fstype, place in (("proc", b"/proc"), ("sysfs", b"/sys")):
@@ -118,9 +121,9 @@ class FuzzWorld(FsWorld):
         """As World's, but signals that handlers send each other for ever are cut off."""
         for _ in range(300):
             # Those that wait for a CPU that another one holds are no progress.
-            switches = self.sched.nr_switches, len(self.sched.queue), len(self.sched.rt)
+            switches = self.sched.nr_switches, self.sched.waiting
             self.sched._dispatch(self.clock.mono)
-            now = self.sched.nr_switches, len(self.sched.queue), len(self.sched.rt)
+            now = self.sched.nr_switches, self.sched.waiting
             progress = switches != now
             for task in tuple(self.sched.running):
                 if task.notify:
