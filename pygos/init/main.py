@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import SignalStruct
 
 _SIGKILL = 9
+#: The most tasks that --pids may ask for: each is a process of the host.
+_MAX_TASKS = 30_000
 
 
 @dataclass(slots=True)
@@ -175,6 +177,9 @@ def _boot_files(machine: Machine, config: BootConfig) -> None:
         from pygos.kernel.cgroup.limits import limit_machine
 
         limit_machine(machine, init, config.pids, config.cpu_quota)
+        # Who asks for more tasks than a machine has by default shall have them.
+        most = int(machine.sysctl["kernel.threads-max"])
+        machine.sysctl["kernel.threads-max"] = max(most, min((config.pids or 0) + 2, _MAX_TASKS))
 
 
 def _mount_volumes(machine: Machine, config: BootConfig, task: Task) -> None:

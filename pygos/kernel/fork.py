@@ -278,9 +278,13 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
     child.pid_ns = pid_ns
     try:
         _copy_mm(task, child, flags)
-    except MemoryError:
+    except (MemoryError, EAGAIN):
         free_pid(machine.pids, child.pid)
+        warn_once(machine, "fork: rejected, the host has no process or memory left")
         raise EAGAIN from None
+    except Errno:
+        free_pid(machine.pids, child.pid)
+        raise
     _copy_identity(task, child, args)
     child.cred = cred
     child.fs, child.nsproxy = fs, nsproxy
@@ -322,7 +326,9 @@ def _check_nproc(task: Task, cred: Cred) -> None:
     machine = task.machine
     if task.dl is not None and not task.policy & uapi.SCHED_RESET_ON_FORK:
         raise EAGAIN  # its bandwidth was promised to one task
-    if len(machine.pids.tasks) >= machine.sysctl.get("kernel.threads-max", 16384):
+    most = machine.sysctl.get("kernel.threads-max", 16384)
+    if len(machine.pids.tasks) >= most:
+        warn_once(machine, f"fork: rejected, kernel.threads-max is {most}")
         raise EAGAIN
     task.nproc_exceeded = False
     if cred.uid == 0 and cred.user_ns is None:
@@ -334,6 +340,13 @@ def _check_nproc(task: Task, cred: Cred) -> None:
         if cred.uid == 0 or task.cred.capable(CAP_SYS_RESOURCE) or task.cred.capable(CAP_SYS_ADMIN):
             return
         raise EAGAIN
+
+
+def warn_once(machine: Machine, text: str) -> None:
+    """Say in the log why a fork failed, the first time."""
+    if text not in machine.misc.setdefault("fork_warnings", set()):
+        machine.misc["fork_warnings"].add(text)
+        machine.printk.warn(text)
 
 
 def cgroup_can_fork(cgroup: Any) -> None:
@@ -355,9 +368,9 @@ def _copy_mm(task: Task, child: Task, flags: int) -> None:
     if mm is None or cpu is None:
         return
     if flags & uapi.CLONE_VM:
+        child.cpu = mm.space.new_cpu()
         mm.users += 1
         child.mm = mm
-        child.cpu = mm.space.new_cpu()
         child.cpu.set_fpu(cpu.get_fpu())
         child.cpu.regs[:] = cpu.regs
     else:

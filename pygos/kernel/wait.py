@@ -169,13 +169,13 @@ def do_wait(task: Task, opts: WaitOpts) -> Event | None:
     """The first matching event, consumed unless WNOWAIT; None with WNOHANG and no event."""
     found = False
     for parent in _parents(task, opts):
-        for child in tuple(parent.children):
+        for child in _candidates(task, parent.children, opts):
             if opts.eligible(child, False):
                 found = True
                 event = _child_event(task, child, opts, False)
                 if event is not None:
                     return event
-        for child in tuple(parent.ptraced):
+        for child in _candidates(task, parent.ptraced, opts):
             if opts.eligible(child, True):
                 found = True
                 event = _child_event(task, child, opts, True)
@@ -186,6 +186,14 @@ def do_wait(task: Task, opts: WaitOpts) -> Event | None:
     if opts.options & uapi.WNOHANG:
         return None
     wait_on(task, task.group.wait_chldexit, why="do_wait")
+
+
+def _candidates(task: Task, family: dict[Task, None], opts: WaitOpts) -> tuple[Task, ...]:
+    """Those of a family that may be meant: who is asked for by number isn't searched for."""
+    if opts.kind != _PID:
+        return tuple(family)
+    child = task.machine.pids.tasks.get(opts.number)
+    return (child,) if child is not None and child in family else ()
 
 
 def ptrace_reparented(child: Task) -> bool:
