@@ -8,8 +8,7 @@ Each module of Debian's libpython3.11-testsuite runs in a process of its own, wi
 command, environment and standard files in both places, and leaves a JUnit report. A test
 differs if it passes natively and does anything else inside. Differences that
 Documentation/pysuite-exceptions.txt explains are counted, all others are printed, and the exit
-status is 1 if there are any. The native run has no AF_INET sockets either, unless --inet is
-given. Groups of modules: @quick, @long, @more; without modules @quick.
+status is 1 if there are any. Groups of modules: @quick, @long, @more; without modules @quick.
 """
 
 from __future__ import annotations
@@ -117,8 +116,6 @@ def run_module(module: str, args: argparse.Namespace, inside: bool) -> Report:
         machine += ["--timeout", f"{limit}s", "-e", "LANG=C.UTF-8", "-e", "HOME=/tmp"]
         command = [*machine, "--", *command]
         env["PYTHONPATH"] = str(args.tree)
-    elif not args.inet:
-        command = [sys.executable, str(Path(__file__).with_name("noinet.py")), *command]
     start = time.monotonic()
     try:
         done = subprocess.run(
@@ -267,7 +264,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("modules", nargs="*", default=["@quick"])
     parser.add_argument("--user", default="root", help="who runs the tests")
-    parser.add_argument("--inet", action="store_true", help="natively with AF_INET sockets too")
     parser.add_argument("--where", choices=("both", "native", "pygos"), default="both")
     parser.add_argument("--timeout", type=int, default=900, help="seconds for one test")
     parser.add_argument("--match", default="", help="only tests whose name matches")
