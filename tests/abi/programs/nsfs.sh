@@ -23,16 +23,16 @@ unshare -m sh -c 'mount -t tmpfs none /mnt && echo x > /mnt/file && cat /mnt/fil
 ls /mnt | grep -c file
 
 echo "== nsenter"
-unshare -u sh -c 'hostname held; echo ready; read line < fifo' > out &
-mkfifo fifo 2>/dev/null
-until grep -q ready out 2>/dev/null; do sleep 0.01; done
-pid=$(pgrep -f 'hostname held' | tail -1)
+mkfifo fifo
+unshare -u sh -c 'hostname held; echo $$; read line < fifo' > out &
+until pid=$(grep . out 2>/dev/null); do sleep 0.01; done
 nsenter -t "$pid" -u hostname
 nsenter --uts="/proc/$pid/ns/uts" hostname
 [ "$(readlink /proc/$pid/ns/uts)" = "$(readlink /proc/self/ns/uts)" ] && echo same
 lsns -n -t uts -o TYPE,NPROCS -p "$pid" | sed 's/ *[0-9]*$//'
 echo > fifo
 wait
+rm out fifo
 
 echo "== users"
 as_user unshare -U id -u
