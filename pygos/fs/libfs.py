@@ -21,6 +21,7 @@ from pygos.include.errno import (
     ENOTDIR,
     ENOTEMPTY,
     EOPNOTSUPP,
+    ERANGE,
 )
 from pygos.include.linux.fs import (
     S_IFDIR,
@@ -363,4 +364,20 @@ def parse_number(text: str, base: int) -> int:
         raise EINVAL from None
     if value >> 64:
         raise EINVAL
+    return value
+
+
+def kstrtoint(data: bytes, low: int, high: int) -> int:
+    """A number in C's notation, white space around it. EINVAL; ERANGE beyond the limits."""
+    text = data.strip(b" \t\n\v\f\r")
+    digits = text[1:] if text[:1] in (b"+", b"-") else text
+    if not digits[:1].isdigit() or b"_" in digits:
+        raise EINVAL
+    base = 8 if digits[:1] == b"0" and digits[1:].isdigit() else 0
+    try:
+        value = int(text, base)
+    except ValueError:
+        raise EINVAL from None
+    if not low <= value <= high:
+        raise ERANGE
     return value

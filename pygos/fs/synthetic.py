@@ -20,10 +20,10 @@ same way; ``SyntheticDir`` is a fixed tree of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
-from pygos.include.errno import EINVAL, EIO, EPERM
+from pygos.include.errno import EINVAL, EIO, EPERM, Errno
 from pygos.include.linux.fs import (
     ATTR_GID,
     ATTR_MODE,
@@ -139,6 +139,8 @@ class SyntheticInode(Inode):
     """An inode of a synthetic tree."""
 
     __slots__ = ("target",)
+    #: What a write answers where nothing can be written.
+    unwritable: ClassVar[type[Errno]] = EIO
 
     def __init__(self, sb: SuperBlock, ino: int, node: Node, target: Any) -> None:
         super().__init__(sb, ino, node.mode)
@@ -201,7 +203,7 @@ class SyntheticFileOperations(FileOperations):
         assert isinstance(inode, SyntheticInode)
         node: Synthetic = inode.i_private
         if node.store is None:
-            raise EIO
+            raise inode.unwritable
         count = buf.length
         node.store(task, inode.target, buf.take(min(count, _WRITE_MAX)))
         file.private_data = None

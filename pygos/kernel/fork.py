@@ -472,6 +472,7 @@ def _new_group(task: Task, child: Task) -> SignalStruct:
     group.session = old.session
     group.ctty = old.ctty
     group.oom_score_adj = old.oom_score_adj
+    group.oom_score_adj_min = old.oom_score_adj_min
     group.has_child_subreaper = old.has_child_subreaper or old.is_child_subreaper
     child.group = group
     return group

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.fs.cgroup.file import CgroupFile, OpenFile, cgroup_file, parse_int, strip
+from pygos.fs.cgroup.file import CgroupFile, OpenFile, cgroup_file, strip
+from pygos.fs.libfs import kstrtoint
 from pygos.include.errno import EINVAL, EOPNOTSUPP, ERANGE
 from pygos.kernel.cgroup.attach import write_procs
 from pygos.kernel.cgroup.core import (
@@ -126,7 +127,7 @@ def _limit_text(value: int) -> str:
 
 
 def _limit(data: bytes) -> int:
-    return NO_LIMIT if strip(data) == b"max" else parse_int(data, 0, NO_LIMIT)
+    return NO_LIMIT if strip(data) == b"max" else kstrtoint(data, 0, NO_LIMIT)
 
 
 @cgroup_file("cgroup.max.descendants", 6, 0o644, on_root=None)
@@ -176,7 +177,7 @@ def freeze(task: Task, cgroup: Cgroup) -> str:
 
 @freeze.setter
 def _write_freeze(ctx: OpenFile, cgroup: Cgroup, data: bytes) -> None:
-    set_freeze(cgroup, bool(parse_int(data, 0, 1)))
+    set_freeze(cgroup, bool(kstrtoint(data, 0, 1)))
 
 
 KILL: Final = CgroupFile("cgroup.kill", 0o200, 10, False, False)
@@ -184,7 +185,7 @@ KILL: Final = CgroupFile("cgroup.kill", 0o200, 10, False, False)
 
 @KILL.setter
 def _write_kill(ctx: OpenFile, cgroup: Cgroup, data: bytes) -> None:
-    if parse_int(data, -(1 << 31), NO_LIMIT) != 1:
+    if kstrtoint(data, -(1 << 31), NO_LIMIT) != 1:
         raise ERANGE
     kill(cgroup)
 

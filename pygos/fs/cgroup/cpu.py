@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pygos.fs.cgroup.file import OpenFile, cgroup_file, parse_int
+from pygos.fs.cgroup.file import OpenFile, cgroup_file
+from pygos.fs.libfs import kstrtoint
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -29,7 +30,7 @@ def weight(task: Task, cgroup: Cgroup) -> str:
 
 @weight.setter
 def _write_weight(ctx: OpenFile, cgroup: Cgroup, data: bytes) -> None:
-    _css(cgroup).set_weight(parse_int(data, 0, _S64_MAX))
+    _css(cgroup).set_weight(kstrtoint(data, 0, _S64_MAX))
 
 
 @cgroup_file("cpu.weight.nice", 31, 0o644)
@@ -40,7 +41,7 @@ def weight_nice(task: Task, cgroup: Cgroup) -> str:
 
 @weight_nice.setter
 def _write_weight_nice(ctx: OpenFile, cgroup: Cgroup, data: bytes) -> None:
-    _css(cgroup).set_nice(parse_int(data, -_S64_MAX - 1, _S64_MAX))
+    _css(cgroup).set_nice(kstrtoint(data, -_S64_MAX - 1, _S64_MAX))
 
 
 @cgroup_file("cpu.max", 32, 0o644)
@@ -64,7 +65,7 @@ def max_burst(task: Task, cgroup: Cgroup) -> str:
 
 @max_burst.setter
 def _write_max_burst(ctx: OpenFile, cgroup: Cgroup, data: bytes) -> None:
-    _css(cgroup).set_burst(parse_int(data, 0, _S64_MAX) * 1000)
+    _css(cgroup).set_burst(kstrtoint(data, 0, _S64_MAX) * 1000)
 
 
 @cgroup_file("cpu.idle", 34, 0o644)
@@ -75,7 +76,7 @@ def idle(task: Task, cgroup: Cgroup) -> str:
 
 @idle.setter
 def _write_idle(ctx: OpenFile, cgroup: Cgroup, data: bytes) -> None:
-    value = parse_int(data, -_S64_MAX - 1, _S64_MAX)
+    value = kstrtoint(data, -_S64_MAX - 1, _S64_MAX)
     if value not in (0, 1):
         from pygos.include.errno import EINVAL
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.kernfs import KernfsFile, KernfsInode
-from pygos.include.errno import E2BIG, EINVAL, ENODEV, EPERM, ERANGE
+from pygos.include.errno import E2BIG, EINVAL, ENODEV, EPERM
 from pygos.include.linux.fs import S_IFREG, File, FileOperations, Inode
 from pygos.include.uapi.fcntl import SEEK_CUR, SEEK_END, SEEK_SET
 from pygos.include.uapi.poll import (
@@ -194,19 +194,3 @@ CGROUP_FOPS: Final = CgroupFileOperations()
 def strip(data: bytes) -> bytes:
     """Without white space around it (strstrip)."""
     return data.strip(b" \t\n\v\f\r")
-
-
-def parse_int(data: bytes, low: int, high: int) -> int:
-    """A number in C's notation. EINVAL if it is none, ERANGE beyond the limits."""
-    text = strip(data)
-    digits = text[1:] if text[:1] in (b"+", b"-") else text
-    if not digits[:1].isdigit() or b"_" in digits:
-        raise EINVAL
-    base = 8 if digits[:1] == b"0" and digits[1:].isdigit() else 0
-    try:
-        value = int(text, base)
-    except ValueError:
-        raise EINVAL from None
-    if not low <= value <= high:
-        raise ERANGE
-    return value

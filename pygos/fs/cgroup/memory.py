@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pygos.fs.cgroup.file import CgroupFile, OpenFile, cgroup_file, parse_int, strip
-from pygos.fs.libfs import memparse
+from pygos.fs.cgroup.file import CgroupFile, OpenFile, cgroup_file, strip
+from pygos.fs.libfs import kstrtoint, memparse
 from pygos.include.errno import EAGAIN, EINVAL
 from pygos.kernel.cgroup.core import Cgroup
 from pygos.mm.memcg_stat import root_stat, stat_lines
@@ -134,7 +134,7 @@ def oom_group(task: Task, cgroup: Cgroup) -> str:
 
 @oom_group.setter
 def _write_oom_group(ctx: OpenFile, cgroup: Cgroup, data: bytes) -> None:
-    value = parse_int(data, -(1 << 31), (1 << 31) - 1)
+    value = kstrtoint(data, -(1 << 31), (1 << 31) - 1)
     if value not in (0, 1):
         raise EINVAL
     _memcg(cgroup).oom_group = bool(value)

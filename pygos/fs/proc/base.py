@@ -30,7 +30,7 @@ from pygos.fs.synthetic import (
     SyntheticInode,
     SyntheticInodeOperations,
 )
-from pygos.include.errno import ENOENT, EPERM
+from pygos.include.errno import EINVAL, ENOENT, EPERM
 from pygos.include.linux.fs import (
     S_IMMUTABLE,
     Dentry,
@@ -56,6 +56,7 @@ class PidInode(SyntheticInode):
     """A file of a task; ``target`` is the task."""
 
     __slots__ = ("key",)
+    unwritable = EINVAL
 
     def __init__(self, sb: SuperBlock, place: int, node: Node, target: Task) -> None:
         super().__init__(sb, pid_ino(target.pid, place), node, target)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.arch.x86.regs import RIP, RSP, SYSCALL_ARGS
+from pygos.fs.libfs import kstrtoint
 from pygos.fs.proc.access import living, mm_of, require_access
 from pygos.fs.proc.array import rss
 from pygos.fs.proc_namespace import mountinfo_text, mounts_text
@@ -178,19 +179,29 @@ def _int(data: bytes) -> int:
         raise EINVAL from None
 
 
-def _adjust(task: Task, target: Task, value: int) -> None:
+def _adjust(task: Task, target: Task, value: int, legacy: bool) -> None:
+    """Set it for the process and all that share its memory (CLONE_VM). EACCES."""
     group = living(target).group
-    if value < group.oom_score_adj and not task.cred.capable(CAP_SYS_RESOURCE):
+    privileged = task.cred.capable(CAP_SYS_RESOURCE)
+    floor = group.oom_score_adj if legacy else group.oom_score_adj_min
+    if value < floor and not privileged:
         raise EACCES
-    group.oom_score_adj = value
+    groups = {group: None}
+    if target.mm is not None and target.mm.users > len(group.threads):
+        tasks = task.machine.pids.tasks.values()
+        groups.update({one.group: None for one in tasks if one.mm is target.mm})
+    for one in groups:
+        one.oom_score_adj = value
+        if privileged and not legacy:
+            one.oom_score_adj_min = value
 
 
 @oom_score_adj.setter
 def _set_oom_score_adj(task: Task, target: Any, data: bytes) -> None:
-    value = _int(data)
+    value = kstrtoint(data, -(1 << 31), (1 << 31) - 1)
     if not -1000 <= value <= 1000:
         raise EINVAL
-    _adjust(task, target, value)
+    _adjust(task, target, value, False)
 
 
 @synthetic("oom_adj", 0o644)
@@ -200,12 +211,22 @@ def oom_adj(task: Task, target: Any) -> str:
     return f"{15 if value == 1000 else int(value * 17 / 1000)}\n"
 
 
+#: In machine.misc: somebody has been told.
+_WARNED: Final = "oom_adj_warned"
+
+
 @oom_adj.setter
 def _set_oom_adj(task: Task, target: Any, data: bytes) -> None:
-    value = _int(data)
+    value = kstrtoint(data, -(1 << 31), (1 << 31) - 1)
     if not -17 <= value <= 15:
         raise EINVAL
-    _adjust(task, target, 1000 if value == 15 else int(value * 1000 / 17))
+    if _WARNED not in task.machine.misc:
+        task.machine.misc[_WARNED] = True
+        task.machine.printk.warn(
+            f"{task.comm.decode('utf-8', 'replace')} ({task.tgid}): /proc/{target.tgid}/oom_adj "
+            f"is deprecated, please use /proc/{target.tgid}/oom_score_adj instead."
+        )
+    _adjust(task, target, 1000 if value == 15 else int(value * 1000 / 17), True)
 
 
 # -- ids

@@ -148,6 +148,7 @@ class SignalStruct:
         "nivcsw",
         "nvcsw",
         "oom_score_adj",
+        "oom_score_adj_min",
         "pgrp",
         "poll_queue",
         "posix_timers",
@@ -217,6 +218,8 @@ class SignalStruct:
         #: timer_create(2) takes the number of a new timer from the program (CRIU).
         self.timer_create_restore_ids = False
         self.oom_score_adj = 0
+        #: What it may be lowered to without CAP_SYS_RESOURCE.
+        self.oom_score_adj_min = 0
         #: What threads that are gone and reaped children have read and written, in the order
         #: of task_io_accounting.FIELDS; None: nothing.
         self.ioac: list[int] | None = None
