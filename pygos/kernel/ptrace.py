@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TRACEME, _KILL, _ATTACH, _SEIZE, _INTERRUPT = 0, 8, 16, 0x4206, 0x4207
 
 
-@syscall(name="ptrace", partial="no block steps, no hardware breakpoints")
+@syscall(name="ptrace", partial="no block steps")
 def sys_ptrace(task: Task, request: Long, pid: Long, addr: ULong, data: UserAddr) -> int:
     """Observe and control another task. ptrace(2).
 

@@ -7,6 +7,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from pygos.arch.um import debugreg
 from pygos.arch.x86.regs import NREGS
 from pygos.host.code import (
     BATCH,
@@ -35,7 +36,7 @@ class Stub:
     """One stub process and its CPU block (see helper.S). Outlives the UmCpu that uses it:
     the stub of a gone thread serves the next one."""
 
-    __slots__ = ("addr", "away", "block", "fresh", "pid", "slot", "traps")
+    __slots__ = ("addr", "armed", "away", "block", "fresh", "pid", "slot", "traps")
 
     def __init__(self, pid: int, slot: int, addr: int, block: memoryview) -> None:
         self.pid = pid
@@ -44,6 +45,8 @@ class Stub:
         self.block = block
         #: The FPU is in its initial state (or in the state it should start with).
         self.fresh = True
+        #: Debug registers may be set.
+        self.armed = False
         #: May run on other host CPUs than the kernel's.
         self.away = False
         #: Instructions that fault: bits of TRAP_TSC and TRAP_CPUID.
@@ -107,6 +110,15 @@ class UmCpu:
         """
         self.block[REQUEST] = PTRACE_SYSEMU_SINGLESTEP if on else PTRACE_SYSEMU
 
+    def get_debugreg(self, number: int) -> int:
+        """See Cpu.get_debugreg."""
+        return debugreg.peek(self.pid, number)
+
+    def set_debugreg(self, number: int, value: int) -> None:
+        """See Cpu.set_debugreg."""
+        self.stub.armed = True
+        debugreg.poke(self.pid, number, value)
+
     def set_traps(self, traps: int) -> None:
         """See Cpu.set_traps."""
         stub = self.stub
@@ -144,4 +156,7 @@ class UmCpu:
         """The thread is gone."""
         self.platform.forget(self)
         self.set_step(False)
+        if self.stub.armed:
+            self.stub.armed = False
+            debugreg.disarm(self.pid)
         self.space.put_stub(self)

@@ -86,11 +86,14 @@ def peek_user(task: Task, offset: int) -> int:
     if offset < REGS_SIZE:
         _cpu(task)
         return task.regs[offset >> 3]
+    number = (offset - _DEBUGREG) >> 3
+    if 0 <= number < _NDEBUG and number not in (4, 5):
+        return _cpu(task).get_debugreg(number)
     return 0
 
 
 def poke_user(task: Task, offset: int, value: int) -> None:
-    """Set a word of struct user. EIO; for breakpoints in hardware, which aren't there: EINVAL."""
+    """Set a word of struct user. EIO; of debug registers also EINVAL, ENOSPC."""
     if offset & 7 or offset >= USER_SIZE:
         raise EIO
     if offset < REGS_SIZE:
@@ -100,8 +103,7 @@ def poke_user(task: Task, offset: int, value: int) -> None:
     number = (offset - _DEBUGREG) >> 3
     if not 0 <= number < _NDEBUG or number in (4, 5):
         raise EIO
-    if number == 7 and value & 0xFF:
-        raise EINVAL
+    _cpu(task).set_debugreg(number, value)
 
 
 # -- register sets

@@ -95,6 +95,15 @@ class Cpu(Protocol):
         """Let instructions fault (an exception, SIGSEGV with SI_KERNEL): bits of TRAP_TSC and
         TRAP_CPUID. A new CPU has none. ENODEV if the host's CPU can't do it."""
 
+    def get_debugreg(self, number: int) -> int:
+        """A debug register as a debugger sees it: 0 to 3 addresses, 6 status, 7 control."""
+
+    def set_debugreg(self, number: int, value: int) -> None:
+        """Set one: EXCEPTION, SIGTRAP, TRAP_HWBKPT when what it watches is touched.
+
+        Only addresses of the guest. EINVAL, ENOSPC, EIO if the machine can't do that.
+        """
+
     def get_fpu(self) -> bytes:
         """The XSAVE image (NT_X86_XSTATE layout, standard format)."""
 

@@ -260,7 +260,7 @@ class SemUndoList:
 class PtraceState:
     """What a tracee keeps of its stops (the ptrace members of struct task_struct)."""
 
-    __slots__ = ("bps", "code", "cred", "event", "info", "kind", "message")
+    __slots__ = ("code", "cred", "event", "info", "kind", "message")
 
     def __init__(self) -> None:
         #: The kind of the stop that it is in or is coming back from; 0: none.
@@ -275,8 +275,6 @@ class PtraceState:
         self.event: tuple[int, int] | None = None
         #: The tracer's credentials when it attached.
         self.cred: Cred | None = None
-        #: Debug registers as written, by number.
-        self.bps: dict[int, int] = {}
 
 
 class Task:
