@@ -105,7 +105,7 @@ def ns_path(machine: Machine, ns: NsCommon) -> Path:
 
 
 def kind_name(ns: NsCommon) -> str:
-    """"uts", "pid" and the like."""
+    """Such as "uts" or "pid"."""
     return ns.name if isinstance(ns, FirstNs) else ns.ns_name
 
 

@@ -181,17 +181,13 @@ def charge_namespace(task: Task, ns: NsCommon, user_ns: UserNamespace | None, na
     alive.add(ns)
 
 
-def _count(
-    alive: WeakSet[NsCommon], ns: NsCommon, user_ns: UserNamespace | None, uid: int
-) -> int:
+def _count(alive: WeakSet[NsCommon], ns: NsCommon, user_ns: UserNamespace | None, uid: int) -> int:
     """How many of the kind of `ns` a user has in a user namespace."""
     peers = [other for other in alive if type(other) is type(ns)]
     return sum([_counts(other, user_ns, uid) for other in peers])
 
 
-def namespace_limit(
-    machine: Machine, user_ns: UserNamespace | None, name: str, flag: int
-) -> int:
+def namespace_limit(machine: Machine, user_ns: UserNamespace | None, name: str, flag: int) -> int:
     """/proc/sys/user/max_*_namespaces of a user namespace."""
     if user_ns is not None:
         return user_ns.rlimit_max.get(-flag, 0x7FFF_FFFF)
@@ -282,9 +278,7 @@ def create_new_namespaces(
     return new
 
 
-def copy_namespaces(
-    task: Task, flags: int, user_ns: UserNamespace | None, fs: FsStruct
-) -> NsProxy:
+def copy_namespaces(task: Task, flags: int, user_ns: UserNamespace | None, fs: FsStruct) -> NsProxy:
     """The set of a child that shares all but those in `flags`. EPERM, EINVAL, ENOSPC.
 
     Called only if something is new: `flags` names it, or an unshared time namespace waits.

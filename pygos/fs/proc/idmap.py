@@ -125,8 +125,8 @@ class IdMapOperations(NsFileOperations):
             return False
         if len(wanted) == 1 and wanted[0][2] == 1 and ns.owner == opener.euid:
             lower = wanted[0][1]
-            kernel = lower if ns.parent is None else range_down(
-                getattr(ns.parent, self.field), lower, 1
+            kernel = (
+                lower if ns.parent is None else range_down(getattr(ns.parent, self.field), lower, 1)
             )
             if self.cap == CAP_SETUID and kernel == opener.euid:
                 return True
@@ -188,7 +188,7 @@ def _overlap(one: Extent, other: Extent) -> bool:
 
 
 class SetgroupsOperations(NsFileOperations):
-    """"allow", or for good "deny"."""
+    """The file says "allow", or for good "deny"."""
 
     __slots__ = ()
 

@@ -68,9 +68,7 @@ class UserNamespace(NsCommon):
 
     def has_mapping(self, kuid: int, kgid: int) -> bool:
         """Have this user and this group ids here?"""
-        return (
-            map_up(self.uid_map, kuid) != INVALID_ID and map_up(self.gid_map, kgid) != INVALID_ID
-        )
+        return map_up(self.uid_map, kuid) != INVALID_ID and map_up(self.gid_map, kgid) != INVALID_ID
 
     def from_kuid_munged(self, kuid: int) -> int:
         """The same; strangers are shown as kernel.overflowuid."""
