@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -274,7 +275,8 @@ def test_cpuset_is_the_affinity() -> None:
     script = """
     echo 1 >t/cpuset.cpus; cat t/cpuset.cpus.effective t/cpuset.mems.effective
     echo 0-1 >t/cpuset.cpus; (echo 0 >t/cgroup.procs; taskset 1 sh -c "nproc; nproc")
-    echo 1 >t/cpuset.cpus; (echo 0 >t/cgroup.procs; nproc; taskset 3 nproc; taskset 1 true || echo none; cat /proc/self/cpuset)
+    echo 1 >t/cpuset.cpus; (echo 0 >t/cgroup.procs; nproc; taskset 3 nproc; taskset 1 true || echo none
+        cat /proc/self/cpuset)
     nproc; echo 7 >t/cpuset.cpus || echo bad
     """
     with pygos.Machine(memory="128m", cpus=2, user="root") as machine:
@@ -338,6 +340,32 @@ for i in range(1000):
 EOF
     """
     assert run(machine, script) == [str(len("0::/t\n") + 2000), "1"]
+
+
+def test_the_accounts_balance(machine: pygos.Machine) -> None:
+    script = f"""
+    mkdir t/a t/a/b t/c; echo +memory >t/cgroup.subtree_control; echo +memory >t/a/cgroup.subtree_control
+    echo 12M >t/memory.max; mkdir -p /tmp/shm; mount -t tmpfs none /tmp/shm
+    for i in 1 2 3; do
+        (echo 0 >t/a/b/cgroup.procs; {eat("5M")}; head -c 1M /dev/zero >/tmp/shm/$i) &
+        (echo 0 >t/c/cgroup.procs; head -c 3M /usr/bin/python3.11 | tail | wc -c; cat /tmp/shm/*) &
+    done >/dev/null 2>&1; wait
+    (echo 0 >t/c/cgroup.procs; exec sleep 10) & rmdir t/a/b
+    """  # noqa: E501
+    run(machine, script)
+    kernel = machine._kernel
+    assert kernel is not None
+    zone = kernel.zone
+    assert zone.page_memcg is not None
+    words = Counter(word for word in zone.page_memcg if word)
+    assert all(zone.refcount[pfn] for pfn, word in enumerate(zone.page_memcg) if word)
+    for memcg in zone.memcgs.values():
+        below = {number for number, one in zone.memcgs.items() if one.within(memcg)}
+        kinds = [
+            sum(n for w, n in words.items() if w >> 2 in below and w & 3 == k) for k in range(3)
+        ]
+        assert memcg.stat == kinds
+        assert memcg.usage == sum(kinds)
 
 
 # -- the machine's own limits
