@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.include.linux.pid_namespace import pid_vnr
-from pygos.include.linux.user_namespace import show_uid
 from pygos.include.linux.jobctl import (
     JOBCTL_LISTENING,
     JOBCTL_STOP_CONSUME,
@@ -23,8 +21,10 @@ from pygos.include.linux.jobctl import (
     JOBCTL_TRAP_NOTIFY,
     JOBCTL_TRAP_STOP,
 )
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.ptrace import PT_SEIZED
 from pygos.include.linux.sched import SigInfo, SignalStruct, Task, TaskState
+from pygos.include.linux.user_namespace import show_uid
 from pygos.include.uapi.signal import (
     CLD_CONTINUED,
     CLD_STOPPED,

@@ -361,7 +361,7 @@ def _get_rseq(task: Task, child: Task, addr: int, data: int) -> int:
     area = child.rseq
     conf = uapi.PtraceRseqConfiguration()
     if area is not None:
-        conf.rseq_abi_pointer, conf.rseq_abi_size = area.addr, area.size
+        conf.rseq_abi_pointer, conf.rseq_abi_size = area.area, area.length
         conf.signature = area.sig
     _mm(task).write(data, conf.to_bytes()[:addr])
     return _RSEQ_CONFIGURATION

@@ -56,7 +56,6 @@ ACTION_NAMES: Final = {
     USER_NOTIF: "user_notif", TRACE: "trace", LOG: "log", ALLOW: "allow",
 }  # fmt: skip
 ACTIONS_LOGGED: Final = "kernel.seccomp.actions_logged"
-ACTIONS_AVAIL: Final = "kernel.seccomp.actions_avail"
 _LOGGED_BY_DEFAULT: Final = (KILL_PROCESS, KILL_THREAD, LOG)
 
 #: machine.misc: functions by the bytes of their programs, and how many are kept.

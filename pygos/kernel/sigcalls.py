@@ -12,6 +12,7 @@ from pygos.include.linux.syscalls import In, InOrNull, Int, Out, Signo, Size, Us
 from pygos.include.linux.wait import wait_on
 from pygos.include.uapi.signal import (
     SA_EXPOSE_TAGBITS,
+    SA_IMMUTABLE,
     SA_NOCLDSTOP,
     SA_NOCLDWAIT,
     SA_NODEFER,
@@ -73,6 +74,8 @@ def rt_sigaction(
         raise EINVAL
     actions = task.sighand.action
     old = actions[sig]
+    if old.flags & SA_IMMUTABLE:
+        raise EINVAL  # it is about to kill the process
     if new is not None:
         actions[sig] = new
         if sig_handler_ignored(new.handler, sig):

@@ -42,6 +42,7 @@ from pygos.include.linux.jobctl import (
 )
 from pygos.include.linux.sched import SigAction, SigAltStack, SigInfo, Task, TaskState
 from pygos.include.uapi.signal import (
+    SA_IMMUTABLE,
     SA_NODEFER,
     SA_RESETHAND,
     SA_RESTART,
@@ -167,7 +168,12 @@ def get_signal(task: Task) -> tuple[SigInfo, SigAction] | None:
             if info is None:
                 recalc_sigpending(task)
                 return None
-            if task.ptrace and info.signo != SIGKILL and _signal_stop(task, info):
+            if (
+                task.ptrace
+                and info.signo != SIGKILL
+                and not task.sighand.action[info.signo].flags & SA_IMMUTABLE
+                and _signal_stop(task, info)
+            ):
                 return None
         if info is None:
             continue

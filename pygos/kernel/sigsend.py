@@ -13,6 +13,7 @@ from pygos.include.linux.jobctl import JOBCTL_STOP_PENDING
 from pygos.include.linux.sched import SIG_DEFAULT, SigInfo, Task, TaskState
 from pygos.include.uapi.signal import (
     CLD_STOPPED,
+    SA_IMMUTABLE,
     SI_KERNEL,
     SI_USER,
     SIG_DFL,
@@ -222,8 +223,12 @@ def force_fatal_sig(task: Task, signo: int) -> None:
 
 
 def force_exit_sig(task: Task, info: SigInfo) -> None:
-    """Kill with this signal, whatever its handler; not even pid 1 is spared (HANDLER_EXIT)."""
-    _reset_handler(task.sighand, info.signo)
+    """Kill with this signal, whatever its handler: not even pid 1 is spared, no tracer sees it
+    and no other thread can change it any more (HANDLER_EXIT)."""
+    action = task.sighand.action[info.signo]
+    task.sighand.action[info.signo] = replace(
+        action, handler=SIG_DFL, flags=action.flags | SA_IMMUTABLE
+    )
     task.blocked &= ~(1 << (info.signo - 1))
     _send_forced(task, info)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pygos.include.linux.user_namespace import show_uid
 from pygos.include.dataclass import dataclass
 from pygos.include.errno import EAGAIN, ECHILD, EINVAL, ESRCH, Errno
 from pygos.include.linux.jobctl import JOBCTL_LISTENING
 from pygos.include.linux.pid_namespace import find_vpid, pid_vnr
 from pygos.include.linux.sched import SigInfo, TaskState
 from pygos.include.linux.syscalls import Int, OutInt, Pid, UInt, UserAddr, syscall
+from pygos.include.linux.user_namespace import show_uid
 from pygos.include.linux.wait import wait_on
 from pygos.include.uapi import wait as uapi
 from pygos.include.uapi.fcntl import O_NONBLOCK

@@ -232,6 +232,9 @@ def _registered(machine: Machine) -> dict[str, Sysctl]:
         from pygos.fs.proc.ns_sysctl import ns_sysctls
 
         table.update(ns_sysctls())
+        from pygos.fs.proc.seccomp_sysctl import seccomp_sysctls
+
+        table.update(seccomp_sysctls())
         for provider in machine.misc.get("sysctl_providers", ()):
             table.update(provider())
     return table
