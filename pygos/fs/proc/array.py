@@ -228,7 +228,7 @@ def _identity(task: Task, target: Task, ns: PidNamespace | None) -> list[str]:
     """Names, numbers and ids, as the reader sees them."""
     cred, leader = target.cred, target.group_leader
     group = target.group
-    tracer = pid_nr_ns(target.ptracer.tgid, ns) if target.ptracer is not None else 0
+    tracer = pid_nr_ns(target.ptracer.pid, ns) if target.ptracer is not None else 0
     levels = _levels(target, ns)
     numbers = (
         ("NStgid", leader.pid), ("NSpid", target.pid), ("NSpgid", group.pgrp),

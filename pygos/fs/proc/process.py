@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pygos.arch.x86.regs import RIP, RSP, SYSCALL_ARGS
+from pygos.arch.x86.regs import ORIG_RAX, RIP, RSP, SYSCALL_ARGS
 from pygos.fs.libfs import kstrtoint
-from pygos.fs.proc.access import living, mm_of, require_access
+from pygos.fs.proc.access import living, may_access, mm_of, require_access, require_attach
 from pygos.fs.proc.array import rss
 from pygos.fs.proc_namespace import mountinfo_text, mounts_text
 from pygos.fs.synthetic import Synthetic, SyntheticFileOperations, synthetic
@@ -85,34 +85,49 @@ def _set_comm(task: Task, target: Any, data: bytes) -> None:
     target.comm = data.split(b"\0")[0].rstrip(b"\n")[:15]
 
 
-@synthetic("personality", 0o400, require_access)
+@synthetic("personality", 0o400)
 def personality(task: Task, target: Any) -> str:
     """As personality(2) has it."""
+    require_attach(task, target)
     return f"{living(target).personality:08x}\n"
 
 
-@synthetic("syscall", 0o400, require_access)
+@synthetic("syscall", 0o400)
 def syscall(task: Task, target: Any) -> str:
-    """The call a sleeping task is in."""
+    """The call that a sleeping or stopped task is in or comes from."""
+    require_attach(task, target)
     living(target)
-    if target.state is TaskState.RUNNING or target.cpu is None:
+    if target.state is TaskState.RUNNING:
         return "running\n"
-    sp, pc = target.regs[RSP], target.regs[RIP]
-    if not target.in_syscall:
-        return f"-1 {sp:#x} {pc:#x}\n"
-    words = " ".join([f"{target.regs[place]:#x}" for place in SYSCALL_ARGS])
-    return f"{target.syscall_nr} {words} {sp:#x} {pc:#x}\n"
+    if target.cpu is None:
+        return "-1 0x0 0x0\n"
+    regs = target.regs
+    in_call = target.in_syscall or target.restart_class is not None
+    nr = target.syscall_nr if in_call else regs[ORIG_RAX]
+    if nr >> 31:
+        return f"-1 {regs[RSP]:#x} {regs[RIP]:#x}\n"
+    words = " ".join([f"{regs[place]:#x}" for place in SYSCALL_ARGS])
+    return f"{nr} {words} {regs[RSP]:#x} {regs[RIP]:#x}\n"
 
 
-def _sleeping(target: Task) -> bool:
-    return target.state in (TaskState.INTERRUPTIBLE, TaskState.UNINTERRUPTIBLE)
+def _sleeps_in(target: Task) -> str:
+    """The function of the kernel that the task waits in; empty: it doesn't."""
+    state = target.state
+    if state is TaskState.TRACED:
+        return "ptrace_stop"
+    if state is TaskState.STOPPED:
+        return "do_signal_stop"
+    if state in (TaskState.INTERRUPTIBLE, TaskState.UNINTERRUPTIBLE):
+        return target.wchan
+    return ""
 
 
 @synthetic("wchan")
 def wchan(task: Task, target: Any) -> str:
     """Where a sleeping task waits."""
-    living(target)
-    return target.wchan or "0" if _sleeping(target) else "0"
+    if not may_access(task, living(target)):
+        return "0"
+    return _sleeps_in(target) or "0"
 
 
 @synthetic("stack", 0o400)
@@ -120,8 +135,9 @@ def stack(task: Task, target: Any) -> str:
     """There are no kernel stacks; only where it waits."""
     if not task.cred.capable(CAP_SYS_ADMIN):
         raise EACCES
-    living(target)
-    return f"[<0>] {target.wchan}\n" if _sleeping(target) and target.wchan else ""
+    require_attach(task, living(target))
+    where = _sleeps_in(target)
+    return f"[<0>] {where}\n" if where else ""
 
 
 @synthetic("children")

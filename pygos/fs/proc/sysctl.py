@@ -38,7 +38,8 @@ _LONG_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
 _WRITABLE: Final[dict[str, tuple[int, int] | None]] = {
     "kernel.threads-max": (20, _INT_MAX),
     "kernel.core_pattern": None, "kernel.core_uses_pid": (0, _INT_MAX),
-    "kernel.yama.ptrace_scope": (0, 3), "kernel.dmesg_restrict": (0, 1), "kernel.printk": None, "kernel.panic": (0, _INT_MAX),
+    "kernel.yama.ptrace_scope": (0, 3),
+    "kernel.dmesg_restrict": (0, 1), "kernel.printk": None, "kernel.panic": (0, _INT_MAX),
     "kernel.randomize_va_space": (0, 2), "kernel.hostname": None, "kernel.domainname": None,
     "kernel.overflowuid": (0, 65535), "kernel.overflowgid": (0, 65535),
     "vm.overcommit_memory": (0, 2),
