@@ -103,7 +103,7 @@ class Zygote:
     """The first stub of a machine and the ptrace work that is not on the hot path."""
 
     __slots__ = (
-        "_iovec", "_message", "_regs", "_regs_addr", "_xstate", "_xstate_addr", "initial_xstate",
+        "_image", "_iovec", "_iovec_addr", "_message", "_regs", "_regs_addr", "_xstate", "_xstate_addr", "initial_xstate",
         "pid", "template", "watcher", "xstate_size",
     )  # fmt: skip
 
@@ -261,25 +261,26 @@ class Zygote:
         self._xstate = bytearray(1 << 16)
         self._xstate_addr = ctypes.addressof(ctypes.c_char.from_buffer(self._xstate))
         self.xstate_size = len(self._xstate)
-        self.initial_xstate = self.get_xstate(self.pid)
-        self.xstate_size = len(self.initial_xstate)
+        self._iovec_addr = ctypes.addressof(self._iovec)
+        self._iovec[0] = self._xstate_addr
+        self._iovec[1] = self.xstate_size
+        libc.ptrace(_PTRACE_GETREGSET, self.pid, _NT_X86_XSTATE, self._iovec_addr)
+        self.xstate_size = self._iovec[1]
+        self._image = memoryview(self._xstate)[: self.xstate_size]
+        self.initial_xstate = bytes(self._image)
 
     def get_xstate(self, pid: int) -> bytes:
         """The XSAVE image of a stopped stub."""
-        self._iovec[0] = self._xstate_addr
-        self._iovec[1] = self.xstate_size
-        libc.ptrace(_PTRACE_GETREGSET, pid, _NT_X86_XSTATE, ctypes.addressof(self._iovec))
-        return bytes(self._xstate[: self._iovec[1]])
+        libc.ptrace(_PTRACE_GETREGSET, pid, _NT_X86_XSTATE, self._iovec_addr)
+        return bytes(self._image)
 
     def set_xstate(self, pid: int, image: bytes) -> None:
         """Load an XSAVE image; ValueError if the host finds it malformed."""
         if len(image) != self.xstate_size:
             raise ValueError(f"an XSAVE image has {self.xstate_size} bytes here, not {len(image)}")
-        self._xstate[: self.xstate_size] = image
-        self._iovec[0] = self._xstate_addr
-        self._iovec[1] = self.xstate_size
+        self._image[:] = image
         try:
-            libc.ptrace(_PTRACE_SETREGSET, pid, _NT_X86_XSTATE, ctypes.addressof(self._iovec))
+            libc.ptrace(_PTRACE_SETREGSET, pid, _NT_X86_XSTATE, self._iovec_addr)
         except OSError as error:
             if error.errno == 3:
                 raise
