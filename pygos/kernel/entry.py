@@ -146,7 +146,11 @@ def _fault(task: Task, trap: Trap) -> None:
     assert mm is not None
     try:
         handle_fault(mm, trap.addr, trap.access)
-        task.min_flt += 1
+        if mm.read_in:
+            mm.read_in = False
+            task.maj_flt += 1
+        else:
+            task.min_flt += 1
     except SegvFault as fault:
         force_page_fault(task, SIGSEGV, fault.code, trap)
     except BusFault as fault:

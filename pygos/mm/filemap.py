@@ -195,6 +195,7 @@ def _new_hole_page(mapping: Mapping, index: int) -> int:
 
 def _fault_around(mapping: Mapping, index: int, vma: Vma) -> None:
     """Read the aligned window around a page that isn't cached, or only the page."""
+    vma.mm.read_in = True
     mapping.machine.zone.active_mapping = mapping
     if vma.flags & VM_RAND_READ:
         _read_run(mapping, index, 1, 1)

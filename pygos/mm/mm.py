@@ -35,7 +35,7 @@ class Mm(MmBase):
 
     __slots__ = (
         "__weakref__", "coredump_filter", "gap_hole", "gap_top", "mem", "memcg", "oom_reaped",
-        "ram", "unknown_fault", "user_ns", "zone",
+        "ram", "read_in", "unknown_fault", "user_ns", "zone",
     )  # fmt: skip
 
     #: Physical memory and its allocator (the machine's).
@@ -74,6 +74,8 @@ class Mm(MmBase):
         self.coredump_filter = 0x33
         #: The group that its memory is charged to; None: the root, which isn't charged.
         self.memcg: MemCgroup | None = None
+        #: A fault had to wait for a file's store: a major one.
+        self.read_in = False
         #: The OOM killer took its memory: only good for exiting.
         self.oom_reaped = False
         #: (address, how often in a row): see mm/fault.py.

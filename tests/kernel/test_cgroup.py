@@ -275,8 +275,8 @@ def test_cpuset_is_the_affinity() -> None:
     script = """
     echo 1 >t/cpuset.cpus; cat t/cpuset.cpus.effective t/cpuset.mems.effective
     echo 0-1 >t/cpuset.cpus; (echo 0 >t/cgroup.procs; taskset 1 sh -c "nproc; nproc")
-    echo 1 >t/cpuset.cpus; (echo 0 >t/cgroup.procs; nproc; taskset 3 nproc; taskset 1 true || echo none
-        cat /proc/self/cpuset)
+    echo 1 >t/cpuset.cpus; (echo 0 >t/cgroup.procs; nproc; taskset 3 nproc
+        taskset 1 true || echo none; cat /proc/self/cpuset)
     nproc; echo 7 >t/cpuset.cpus || echo bad
     """
     with pygos.Machine(memory="128m", cpus=2, user="root") as machine:
