@@ -7,6 +7,8 @@ listed below. Nothing here knows the VFS or drivers; what it asks of them goes t
 futex queues to ``machine.futexes``; small state of single calls is in ``machine.misc``.
 """
 
+#: Calls that few programs make, imported at their first use.
+SYSCALLS_LAZY = {"setns": "pygos.kernel.setns", "unshare": "pygos.kernel.unshare"}
 #: Modules with system call handlers.
 SYSCALL_MODULES = (
     "pygos.kernel.capability",
@@ -20,7 +22,6 @@ SYSCALL_MODULES = (
     "pygos.kernel.kill",
     "pygos.kernel.membarrier",
     "pygos.kernel.nice",
-    "pygos.kernel.nsproxy",
     "pygos.kernel.prctl",
     "pygos.kernel.ptrace",
     "pygos.kernel.reboot",
@@ -38,7 +39,6 @@ SYSCALL_MODULES = (
     "pygos.kernel.time.posix_timers",
     "pygos.kernel.time.sleep",
     "pygos.kernel.time.timekeeping",
-    "pygos.kernel.unshare",
     "pygos.kernel.utsname",
     "pygos.kernel.wait",
 )

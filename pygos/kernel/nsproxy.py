@@ -20,19 +20,18 @@ of nsfs are this module's business.
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
 
-from pygos.include.errno import EBADF, EINVAL, ENOSPC, EPERM, ESRCH
+from pygos.include.errno import EINVAL, ENOSPC, EPERM
 from pygos.include.linux.fs import FsStruct
 from pygos.include.linux.ns_common import NsCommon, NsProxy, NsSet
-from pygos.include.linux.syscalls import Fd, Flags, syscall
 from pygos.include.uapi import sched as uapi
 from pygos.include.uapi.capability import CAP_SYS_ADMIN
 
 if TYPE_CHECKING:
+    from weakref import WeakSet
+
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
     from pygos.include.linux.user_namespace import UserNamespace
@@ -41,11 +40,6 @@ if TYPE_CHECKING:
 NEW_NAMESPACES: Final = (
     uapi.CLONE_NEWNS | uapi.CLONE_NEWUTS | uapi.CLONE_NEWIPC | uapi.CLONE_NEWPID
     | uapi.CLONE_NEWCGROUP | uapi.CLONE_NEWNET | uapi.CLONE_NEWTIME
-)  # fmt: skip
-#: The order in which setns(2) enters those of a pidfd.
-_ENTER_ORDER: Final = (
-    uapi.CLONE_NEWUSER, uapi.CLONE_NEWNS, uapi.CLONE_NEWUTS, uapi.CLONE_NEWIPC, uapi.CLONE_NEWPID,
-    uapi.CLONE_NEWCGROUP, uapi.CLONE_NEWNET, uapi.CLONE_NEWTIME,
 )  # fmt: skip
 #: Numbers of the first namespaces (include/uapi/linux/nsfs.h), and of those made later.
 FIRST_INUM: Final = {
@@ -165,12 +159,14 @@ def charge_namespace(task: Task, ns: NsCommon, user_ns: UserNamespace | None, na
     Those counted are the ones that still exist: nothing has to be given back.
     """
     machine = task.machine
-    alive: WeakSet[NsCommon] = machine.misc.setdefault("namespaces", WeakSet())
+    alive = _alive(machine)
     uid = task.cred.euid
     ns.creator = uid
     while True:
         limit = namespace_limit(machine, user_ns, name, ns.ns_flag)
         if len(alive) >= limit and _count(alive, ns, user_ns, uid) >= limit:
+            import gc
+
             gc.collect()  # dead tasks may still hold some
             if _count(alive, ns, user_ns, uid) >= limit:
                 raise ENOSPC
@@ -179,6 +175,16 @@ def charge_namespace(task: Task, ns: NsCommon, user_ns: UserNamespace | None, na
         uid = user_ns.owner
         user_ns = user_ns.parent
     alive.add(ns)
+
+
+def _alive(machine: Machine) -> WeakSet[NsCommon]:
+    """All namespaces that were made and are still there."""
+    found: WeakSet[NsCommon] | None = machine.misc.get("namespaces")
+    if found is None:
+        from weakref import WeakSet
+
+        found = machine.misc["namespaces"] = WeakSet()
+    return found
 
 
 def _count(alive: WeakSet[NsCommon], ns: NsCommon, user_ns: UserNamespace | None, uid: int) -> int:
@@ -308,84 +314,6 @@ def check_new(task: Task, flags: int, user_ns: UserNamespace | None) -> None:
         raise EINVAL
 
 
-# -- setns
-
-
-@syscall
-def setns(task: Task, fd: Fd, flags: Flags) -> int:
-    """Enter a namespace, or several of a process. setns(2).
-
-    Errors: EBADF, EINVAL, EPERM, ESRCH, EUSERS, ENOMEM.
-    """
-    file = task.files.fd.get(fd)
-    if file is None or file.f_mode & 0x80:  # O_PATH
-        raise EBADF
-    ns = task.machine.fs_hooks.ns_of_file(file)
-    if ns is not None:
-        flag = ns_flag(ns)
-        if flags and flags != flag:
-            raise EINVAL
-        nsset = _prepare(task, flag)
-        ops = ns_ops(task.machine, flag)
-        assert ops is not None
-        ops.install(task, nsset, ns)
-    else:
-        nsset = _enter_process(task, fd, flags)
-    _commit(task, nsset)
-    return 0
-
-
 def ns_flag(ns: NsCommon) -> int:
     """The CLONE_NEW* flag of a namespace's kind."""
     return ns.flag if isinstance(ns, FirstNs) else ns.ns_flag
-
-
-def _enter_process(task: Task, fd: int, flags: int) -> NsSet:
-    """setns(2) with a pidfd: those of its namespaces that `flags` name."""
-    try:
-        ref, _ = task.machine.fs_hooks.pidfd_target(task, fd)
-    except EBADF:
-        raise EINVAL from None
-    known = 0
-    for flag in task.machine.ns_modules:
-        known |= flag
-    if not flags or flags & ~known:
-        raise EINVAL
-    nsset = _prepare(task, flags)
-    if ref.gone:
-        raise ESRCH
-    target = ref.task
-    from pygos.include.linux.ptrace import PTRACE_MODE_READ_REALCREDS, ptrace_may_access
-
-    if not ptrace_may_access(task, target, PTRACE_MODE_READ_REALCREDS):
-        raise EPERM
-    if not target.alive:
-        raise ESRCH
-    for flag in _ENTER_ORDER:
-        if flags & flag:
-            ops = ns_ops(task.machine, flag)
-            assert ops is not None
-            ops.install(task, nsset, ns_of(target, ops))
-    return nsset
-
-
-def _prepare(task: Task, flags: int) -> NsSet:
-    fs = task.fs
-    if flags & uapi.CLONE_NEWNS and flags != uapi.CLONE_NEWNS:
-        fs = FsStruct(fs.root, fs.pwd, fs.umask)
-    return NsSet(flags, get_set(task), task.cred, fs)
-
-
-def _commit(task: Task, nsset: NsSet) -> None:
-    """Nothing can fail any more."""
-    if nsset.cred is not task.cred:
-        from pygos.kernel.cred import commit_creds
-
-        commit_creds(task, nsset.cred)
-    if nsset.fs is not task.fs:
-        task.fs.root, task.fs.pwd = nsset.fs.root, nsset.fs.pwd
-    if nsset.flags & uapi.CLONE_NEWIPC and task.sysvsem is not None:
-        task.sysvsem.release(task)
-        task.sysvsem = None
-    if nsset.flags & ~uapi.CLONE_NEWUSER:
-        switch_namespaces(task, nsset.nsproxy)
