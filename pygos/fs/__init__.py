@@ -40,6 +40,11 @@ SYSCALL_MODULES: Final = (
     "pygos.fs.sendfile",
     "pygos.fs.memfd",
 )
+#: Calls whose modules are imported at their first use.
+SYSCALLS_LAZY: Final = {
+    "inotify_init": "pygos.fs.notify.inotify", "inotify_init1": "pygos.fs.notify.inotify",
+    "inotify_add_watch": "pygos.fs.notify.inotify", "inotify_rm_watch": "pygos.fs.notify.inotify",
+}  # fmt: skip
 #: Starting programs.
 SYSCALL_MODULES_EXEC: Final = ("pygos.fs.exec",)
 #: Waiting for files, and files to wait for.

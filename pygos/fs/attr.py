@@ -144,9 +144,14 @@ def notify_change(task: Task, dentry: Dentry, attr: Iattr) -> None:
     if not attr.valid & ATTR_MTIME_SET:
         attr.mtime = now
     setattr_prepare(task, inode, attr)
+    valid = attr.valid
     inode.i_op.setattr(task, dentry, inode, attr)
     if attr.valid & (ATTR_UID | ATTR_GID) and inode.i_xattrs and XATTR_NAME_CAPS in inode.i_xattrs:
         inode.i_op.removexattr(task, inode, XATTR_NAME_CAPS)
+    if task.machine.fsnotify is not None:
+        from pygos.fs.notify.fsnotify import changed
+
+        changed(dentry, valid)
 
 
 def setattr_copy(inode: Inode, attr: Iattr) -> None:

@@ -76,6 +76,11 @@ def fput(file: File) -> None:
 def _fput_final(file: File) -> None:
     """Watchers, locks, the file system's release(), write count, inode: in Linux's order."""
     inode = file.f_inode
+    told = inode.i_sb.machine.fsnotify is not None
+    if told:
+        from pygos.fs.notify import fsnotify
+
+        fsnotify.closed(file)
     if file.f_ep:
         from pygos.fs.eventpoll import eventpoll_release
 
@@ -90,6 +95,8 @@ def _fput_final(file: File) -> None:
         locks_remove_file(file)
     file.f_op.release(file)
     discard_file(file)
+    if told and inode.i_nlink <= 0:
+        fsnotify.inode_gone(inode)
 
 
 def discard_file(file: File) -> None:

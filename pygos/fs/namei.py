@@ -142,6 +142,10 @@ def _made(dentry: Dentry, inode: Inode) -> None:
     """An operation made `inode`; file systems may have instantiated the dentry themselves."""
     if dentry.d_inode is None:
         d_instantiate(dentry, inode)
+    if dentry.d_sb.machine.fsnotify is not None:
+        from pygos.fs.notify.fsnotify import created
+
+        created(dentry)
 
 
 def prepare_mode(task: Task, dir: Inode, mode: int) -> int:
@@ -204,6 +208,16 @@ def _check_mounted(task: Task, dentry: Dentry) -> None:
         raise EBUSY
 
 
+def _removed(task: Task, dir: Inode, dentry: Dentry) -> None:
+    """A name is gone: mounts on it in other namespaces go, those who watch are told."""
+    if dentry.d_mounted:
+        _detach_mounts(task, dentry)
+    if task.machine.fsnotify is not None:
+        from pygos.fs.notify.fsnotify import removed
+
+        removed(dir, dentry)
+
+
 def _detach_mounts(task: Task, dentry: Dentry) -> None:
     """A name is gone that was a mountpoint elsewhere."""
     from pygos.fs.mount_tree import detach_mounts
@@ -218,8 +232,7 @@ def vfs_unlink(task: Task, dir: Inode, dentry: Dentry) -> None:
         _check_mounted(task, dentry)
     dir.i_op.unlink(task, dir, dentry)
     d_delete(dentry)
-    if dentry.d_mounted:
-        _detach_mounts(task, dentry)
+    _removed(task, dir, dentry)
 
 
 def vfs_rmdir(task: Task, dir: Inode, dentry: Dentry) -> None:
@@ -232,8 +245,7 @@ def vfs_rmdir(task: Task, dir: Inode, dentry: Dentry) -> None:
     dir.i_op.rmdir(task, dir, dentry)
     inode.i_flags |= S_DEAD
     d_delete(dentry)
-    if dentry.d_mounted:
-        _detach_mounts(task, dentry)
+    _removed(task, dir, dentry)
 
 
 def vfs_rename(
@@ -262,16 +274,33 @@ def vfs_rename(
     for dentry in (old, new):
         if dentry.d_mounted:
             _check_mounted(task, dentry)
+    names = old.d_name, new.d_name
     old_dir.i_op.rename(task, old_dir, old, new_dir, new, flags)
     if exchange:
         d_exchange(old, new)
-        return
-    if new_is_dir:
-        assert target is not None
-        target.i_flags |= S_DEAD
-    d_move(old, new)
-    if new.d_mounted:
-        _detach_mounts(task, new)
+    else:
+        if new_is_dir:
+            assert target is not None
+            target.i_flags |= S_DEAD
+        d_move(old, new)
+        if new.d_mounted:
+            _detach_mounts(task, new)
+    if task.machine.fsnotify is not None:
+        _tell_moved(task, (old_dir, new_dir), names, source, target, bool(exchange))
+
+
+def _tell_moved(
+    task: Task, dirs: tuple[Inode, Inode], names: tuple[bytes, bytes], source: Inode,
+    target: Inode | None, exchange: bool,
+) -> None:  # fmt: skip
+    """Those who watch are told of a rename; of an exchange, both ways."""
+    from pygos.fs.notify.fsnotify import moved
+
+    old, new = dirs
+    gone = None if exchange else target
+    moved(task.machine, old, names[0], new, names[1], source, gone)
+    if exchange and target is not None:
+        moved(task.machine, new, names[1], old, names[0], target, None)
 
 
 def check_rename(old: Parent, new: Parent, source: Dentry, target: Dentry, flags: int) -> None:

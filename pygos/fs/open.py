@@ -169,6 +169,10 @@ def _do_open(task: Task, file: File) -> File:
     except BaseException:
         discard_file(file)
         raise
+    if task.machine.fsnotify is not None:
+        from pygos.fs.notify.fsnotify import opened
+
+        opened(file)
     return file
 
 

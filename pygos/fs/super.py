@@ -45,6 +45,10 @@ def filesystems_text(machine: Machine) -> str:
 def kill_super(sb: SuperBlock) -> None:
     """The last mount of an instance is gone: forget its names, then let it end."""
     machine = sb.machine
+    if machine.fsnotify is not None:
+        from pygos.fs.notify.fsnotify import unmounted
+
+        unmounted(sb)
     if sb in machine.supers:
         machine.supers.remove(sb)
     sb.s_op.sync_fs(sb)

@@ -122,6 +122,14 @@ def setxattr_copy(name: bytes, value: IoBuffer, flags: int) -> bytes:
     return value.take(size)
 
 
+def _tell(task: Task, path: Path) -> None:
+    """Those who watch the file are told."""
+    if task.machine.fsnotify is not None:
+        from pygos.fs.notify.fsnotify import xattr_changed
+
+        xattr_changed(path.dentry)
+
+
 def do_setxattr(task: Task, path: Path, name: bytes, data: bytes, flags: int) -> int:
     """Set an attribute. Errors: EROFS, EPERM, the fs's."""
     mnt_want_write(path.mnt)
@@ -132,6 +140,7 @@ def do_setxattr(task: Task, path: Path, name: bytes, data: bytes, flags: int) ->
         data = convert_nscap(task, inode, data)
     xattr_permission(task, inode, name, MAY_WRITE)
     inode.i_op.setxattr(task, inode, name, data, flags)
+    _tell(task, path)
     return 0
 
 
@@ -171,6 +180,7 @@ def do_removexattr(task: Task, path: Path, name: bytes) -> int:
     inode = path.inode
     xattr_permission(task, inode, name, MAY_WRITE)
     inode.i_op.removexattr(task, inode, name)
+    _tell(task, path)
     return 0
 
 

@@ -150,7 +150,7 @@ class Machine:
         "exit_status",
         "file_max",
         "filesystems",
-        "fs_hooks",
+        "fs_hooks", "fsnotify",
         "futexes",
         "host",
         "hostname",
@@ -228,6 +228,8 @@ class Machine:
         self.bdev: dict[tuple[int, int], Any] = {}
         self.binfmts: list[Any] = []
         self.dcache: Any = None
+        #: Who watches files (fs/notify); None until somebody does.
+        self.fsnotify: Any = None
         self.futexes: Any = None
         self.locks: Any = None
         self.tty: Any = None
