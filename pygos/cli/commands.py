@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from pygos import __version__
-from pygos.cli.options import OPTIONS, Option, Options
+from pygos.cli.options import OPTIONS, Option, Options, respell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,8 @@ cli.add_command(run)
 def call(argv: Sequence[str]) -> object:
     """Let click read the command line and run what it says."""
     try:
-        return cli.main(args=list(argv), prog_name="pygos", standalone_mode=False)
+        words = [*argv[:1], *respell(argv[1:])]
+        return cli.main(args=words, prog_name="pygos", standalone_mode=False)
     except click.exceptions.Exit as end:
         return end.exit_code
 

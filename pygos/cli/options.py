@@ -36,6 +36,7 @@ class Options:
     rm: bool
     interactive: bool
     tty: bool
+    tty_raw: bool
 
 
 class Option(NamedTuple):
@@ -70,7 +71,21 @@ OPTIONS: Final = (
     Option("--rm", "", "flag", False, "", "Accepted as docker has it; no machine is kept."),
     Option("--interactive", "-i", "flag", False, "", "Accepted as docker has it; always on."),
     Option("--tty", "-t", "flag", False, "", "Accepted as docker has it; on at a terminal."),
+    Option("--tty-raw", "", "flag", False, "", "Let programs ask your terminal. Also --tty=raw."),
 )
+#: How docker would spell it.
+_SPELLINGS: Final = {"--tty=raw": "--tty-raw"}
+
+
+def respell(words: Sequence[str]) -> list[str]:
+    """Options with another spelling, before the command, as this table has them."""
+    out = list(words)
+    valued = {name for o in OPTIONS if o.kind != "flag" for name in (o.name, o.short)}
+    place = 0
+    while place < len(out) and out[place].startswith("-") and out[place] != "--":
+        out[place] = _SPELLINGS.get(out[place], out[place])
+        place += 2 if out[place] in valued else 1
+    return out
 
 
 def parse_plain(words: Sequence[str]) -> tuple[Options, tuple[str, ...]] | None:
@@ -80,7 +95,7 @@ def parse_plain(words: Sequence[str]) -> tuple[Options, tuple[str, ...]] | None:
     values = {option.field: option.default for option in OPTIONS}
     place = 0
     while place < len(words) and words[place].startswith("-") and words[place] != "-":
-        word = words[place]
+        word = _SPELLINGS.get(words[place], words[place])
         place += 1
         if word == "--":
             break

@@ -64,6 +64,7 @@ def boot_settings(options: Options, root: str, user: config.User) -> dict[str, A
         "gid": user.gid,
         "groups": user.groups,
         "strace": strace_sink(options),
+        "tty_raw": options.tty_raw,
     }
 
 

@@ -88,6 +88,8 @@ class BootConfig:
     stdio: tuple[Any, Any, Any] = (None, None, None)
     #: The host terminal, if the machine's console is one.
     terminal: Any = None
+    #: Let programs ask that terminal (drivers/tty/answers.py).
+    tty_raw: bool = False
     #: For reproducible entropy.
     entropy_seed: int | None = None
     #: Guest paths that look absent.

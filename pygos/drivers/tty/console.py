@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pygos.drivers.tty.answers import AnswerFilter
 from pygos.drivers.tty.jobctl import proc_set_tty
 from pygos.drivers.tty.n_tty import n_tty_open, n_tty_set_termios
 from pygos.drivers.tty.tty import (
@@ -56,10 +57,12 @@ _READ_SIZE: Final = 4096
 class ConsoleLine:
     """tty.private: what waits for the host, and what is watched. A HostWaiter."""
 
-    __slots__ = ("armed", "out", "tty")
+    __slots__ = ("armed", "filter", "out", "tty")
 
-    def __init__(self, tty: Tty) -> None:
+    def __init__(self, tty: Tty, raw: bool) -> None:
         self.tty = tty
+        #: What takes requests to the terminal out of the output; None: all of it passes.
+        self.filter = None if raw else AnswerFilter()
         self.out = bytearray()
         self.armed = 0
 
@@ -164,7 +167,8 @@ class ConsoleOperations(TtyOperations):
         line: ConsoleLine = tty.private
         taken = min(len(data), OUTPUT_LIMIT - len(line.out))
         was_empty = not line.out
-        line.out += data[:taken]
+        given = data[:taken]
+        line.out += given if line.filter is None else line.filter.feed(given)
         if was_empty and not tty.stopped:
             _push(line)
         return taken
@@ -223,7 +227,7 @@ def console_tty(machine: Machine) -> Tty:
     if state.console is None:
         tty = Tty(machine, _CONSOLE_OPS, "console", TTYAUX_MAJOR, CONSOLE_MINOR)
         tty.termios.c_iflag |= IUTF8
-        tty.private = ConsoleLine(tty)
+        tty.private = ConsoleLine(tty, getattr(machine.config, "tty_raw", False))
         n_tty_open(tty)
         state.console = tty
     return state.console
