@@ -217,7 +217,8 @@ def dup_files(files: FilesStruct) -> FilesStruct:
     new.next_fd = files.next_fd
     if None in new.fd.values():
         # Another user of the table is in the middle of opening something.
-        new.fd = {fd: file for fd, file in files.fd.items() if file is not None}
+        items = files.fd.items()
+        new.fd = {fd: file for fd, file in items if file is not None}  # type: ignore[redundant-expr]
         new.close_on_exec &= new.fd.keys()
         new.next_fd = 0
     for file in new.fd.values():

@@ -45,6 +45,7 @@ from pygos.include.linux.sched import Task, TaskState
 from pygos.init.calls import all_handlers
 from pygos.ipc.boot import init_ipc
 from pygos.kernel.decode import parameters
+from pygos.kernel.sigsend import send_sig
 from pygos.mm.oom import OutOfMemory
 from tests.security.fuzz_args import Arguments
 from tests.security.fuzz_tables import PATHS, SETUP
@@ -213,7 +214,6 @@ class Fuzzer:
     def _kill_sleepers(self) -> None:
         """All that sleep die; their zombies go with their parents."""
         from pygos.kernel.exit import release_task
-        from pygos.kernel.sigsend import send_sig
 
         machine = self.world.machine
         for task in tuple(machine.pids.tasks.values()):
@@ -284,6 +284,8 @@ class Fuzzer:
             for task in tuple(self.world.sched.running):
                 if task.on_cpu and task.mm is not None:
                     self.world.call(task, "exit_group", 0)
+                    if task.alive:  # a filter of its own forbids the call
+                        send_sig(task, 9, True)
             self._kill_sleepers()
         self.world.advance(1000 * SEC)
         self._check()

@@ -30,7 +30,7 @@ from tests.security.fuzz_tables import (
     XATTR_NAMES,
     constants,
 )
-from tests.support.world import DATA, STACK_TOP
+from tests.support.world import CODE, DATA, STACK_TOP
 
 
 class Arguments:
@@ -348,6 +348,27 @@ class Arguments:
             "<hhiQQi", rnd.randrange(4), rnd.randrange(5), 0, start, length, rnd.choice((0, 1))
         )
 
+    def fprog(self, fuzzer: Any, task: Any, area: int) -> bytes:
+        """A program of classic BPF that often passes the check, behind its header."""
+        rnd = self.random
+        codes = (0x20, 0x20, 0x15, 0x25, 0x35, 0x45, 0x05, 0x54, 0x04, 0x34, 0x02, 0x60, 0x07, 0x87)
+        actions = (0x7FFF0000, 0x7FFC0000, 0x50016, 0x30001, 0x7FF00000, 0x7FC00000, 0, 1 << 31)
+        insns = [
+            pack(
+                "<HBBI", rnd.choice(codes), rnd.choice((0, 1)), 0, rnd.choice((0, 4, 8, 16, 39, 60))
+            )
+            for _ in range(rnd.randrange(8))
+        ]
+        insns += [pack("<HBBI", 6, 0, 0, rnd.choice((actions[0], rnd.choice(actions))))] * 2
+        fuzzer.poke(task, area + 0x40, b"".join(insns))
+        return pack("<HxxxxxxQ", len(insns), area + 0x40)
+
+    def rseq(self, fuzzer: Any, task: Any, area: int) -> bytes:
+        """An area whose critical section may be good."""
+        rnd = self.random
+        fuzzer.poke(task, area + 0x40, pack("<IIQQQ", 0, 0, CODE, 64, CODE + 128))
+        return pack("<IIQIIII", 0, 0, rnd.choice((0, area + 0x40)), 0, 0, 0, 0)
+
     def bitmap(self, fuzzer: Any, task: Any, area: int) -> bytes:
         return self.random.randbytes(128)
 
@@ -361,5 +382,6 @@ _FILLERS: dict[str, Any] = {
     "poll": Arguments.pollfds, "ppoll": Arguments.pollfds,
     "select": Arguments.bitmap, "pselect6": Arguments.bitmap,
     "clone3": Arguments.clone_args, "epoll_ctl": Arguments.epoll_event,
+    "seccomp": Arguments.fprog, "rseq": Arguments.rseq,
     "openat2": Arguments.how, "fcntl": Arguments.flock,
 }  # fmt: skip
