@@ -224,10 +224,7 @@ def compare(module: str, native: Report, inside: Report) -> list[Difference]:
 
 def cached_native(module: str, args: argparse.Namespace) -> Report:
     """The native run, from the cache if one was asked for."""
-    kind = "" if args.inet else ".noinet"
-    path = (
-        args.cache / f"{module}.{args.user}{kind}.json" if args.cache and not args.match else None
-    )
+    path = args.cache / f"{module}.{args.user}.json" if args.cache and not args.match else None
     if path is not None and path.exists():
         return Report(**json.loads(path.read_text()))
     report = run_module(module, args, inside=False)
