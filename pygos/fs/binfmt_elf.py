@@ -19,6 +19,7 @@ from pygos.include.errno import ELIBBAD, ENOEXEC, ENOMEM, EPERM
 from pygos.include.linux.fs import File
 from pygos.include.linux.mm import MMF_LEGACY_LAYOUT
 from pygos.include.linux.platform import PAGE_MASK, PAGE_SIZE, TASK_SIZE
+from pygos.include.linux.user_namespace import show_gid, show_uid
 from pygos.include.uapi import auxvec, elf, mman
 from pygos.include.uapi.fcntl import AT_FDCWD
 from pygos.include.uapi.personality import (
@@ -369,7 +370,7 @@ def _pointers(texts: list[bytes], at: int) -> tuple[list[int], int]:
 def _auxv(
     prm: BinPrm, image: Image, base: int, phnum: int, execfn: int, platform: int, random: int
 ) -> bytes:
-    cred = prm.cred
+    task, cred = prm.task, prm.cred
     machine = prm.machine
     rows = (
         (auxvec.AT_MINSIGSTKSZ, machine.platform.xstate_size + _FRAME_MIN),
@@ -382,10 +383,10 @@ def _auxv(
         (auxvec.AT_BASE, base),
         (auxvec.AT_FLAGS, 0),
         (auxvec.AT_ENTRY, image.entry),
-        (auxvec.AT_UID, cred.uid),
-        (auxvec.AT_EUID, cred.euid),
-        (auxvec.AT_GID, cred.gid),
-        (auxvec.AT_EGID, cred.egid),
+        (auxvec.AT_UID, show_uid(task, cred.uid)),
+        (auxvec.AT_EUID, show_uid(task, cred.euid)),
+        (auxvec.AT_GID, show_gid(task, cred.gid)),
+        (auxvec.AT_EGID, show_gid(task, cred.egid)),
         (auxvec.AT_SECURE, int(prm.secure)),
         (auxvec.AT_RANDOM, random),
         (auxvec.AT_HWCAP2, machine.misc["hwcap2"]),

@@ -17,7 +17,9 @@ from pygos.include.linux.mm_types import (
     VM_SHARED,
     VM_WRITE,
 )
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import STATE_LETTERS
+from pygos.include.linux.user_namespace import show_gid, show_uid
 from pygos.include.uapi.elf import (
     NT_AUXV,
     NT_FILE,
@@ -184,7 +186,8 @@ def _prstatus(task: Task, signo: int) -> bytes:
         utime, stime = group_times(task)
     return _PRSTATUS.pack(
         signo, 0, 0, signo, task.pending.mask & _M64, task.blocked & _M64,
-        task.pid, task.real_parent.tgid, group.pgrp, group.session,
+        pid_vnr(task, task.pid), pid_vnr(task, task.real_parent.tgid), pid_vnr(task, group.pgrp),
+        pid_vnr(task, group.session),
         *_timeval(utime), *_timeval(stime),
         *_timeval(group.children_utime), *_timeval(group.children_stime),
         *task.regs[:NREGS].tolist(), 1,
@@ -197,7 +200,8 @@ def _prpsinfo(task: Task, mm: Mm) -> bytes:
     letter = STATE_LETTERS[state].encode()
     group, cred = task.group, task.cred
     return _PRPSINFO.pack(
-        state, letter, 0, task.nice, 0x40_0600, cred.uid, cred.gid, task.tgid,
+        state, letter, 0, task.nice, 0x40_0600, show_uid(task, cred.uid),
+        show_gid(task, cred.gid), pid_vnr(task, task.tgid),
         task.real_parent.tgid, group.pgrp, group.session, task.comm[:15], _arguments(mm),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.fs.dcache import d_path
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.uapi.resource import RLIMIT_CORE
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def _word(task: Task, word: str, signo: int) -> str:
     mm = task.mm
     assert mm is not None
     numbers = {
-        "p": task.tgid, "P": task.tgid, "i": task.pid, "I": task.pid, "u": task.cred.uid,
+        "p": pid_vnr(task, task.tgid), "P": task.tgid, "i": pid_vnr(task, task.pid),
+        "I": task.pid, "u": task.cred.uid,
         "g": task.cred.gid, "d": mm.dumpable, "s": signo, "C": task.cpu_nr,
         "c": task.group.rlim[RLIMIT_CORE][0],
     }  # fmt: skip

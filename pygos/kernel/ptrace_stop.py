@@ -35,6 +35,7 @@ from pygos.include.linux.jobctl import (
     JOBCTL_TRAP_NOTIFY,
     JOBCTL_TRAP_STOP,
 )
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.ptrace import (
     PT_EXITKILL,
     PT_OPT_SHIFT,
@@ -43,6 +44,7 @@ from pygos.include.linux.ptrace import (
     Stop,
 )
 from pygos.include.linux.sched import PtraceState, SigInfo, Task, TaskState
+from pygos.include.linux.user_namespace import show_uid
 from pygos.include.uapi import ptrace as uapi
 from pygos.include.uapi.signal import (
     CLD_STOPPED,
@@ -119,9 +121,15 @@ def ptrace_stop(
     return True
 
 
+def _from(task: Task, sender: Task, signo: int, code: int) -> SigInfo:
+    """The siginfo of a signal of `sender` as `task` sees it."""
+    pid, uid = pid_vnr(task, sender.pid), show_uid(task, sender.cred.uid)
+    return SigInfo(signo, code, pid=pid, uid=uid)
+
+
 def _notify(task: Task, kind: Stop, code: int, why: int, message: int) -> bool:
     """A stop that isn't for a signal of the task's: its siginfo tells the code."""
-    info = SigInfo(code & 0x7F, code, pid=task.pid, uid=task.cred.uid)
+    info = _from(task, task, code & 0x7F, code)
     return ptrace_stop(task, kind, code, why, message, info)
 
 
@@ -142,7 +150,7 @@ def stop_ended(task: Task) -> SigInfo | None:
         return None
     if signo != info.signo:
         tracer = task.ptracer or task.real_parent
-        info = SigInfo(signo, SI_USER, pid=tracer.pid, uid=tracer.cred.uid)
+        info = _from(task, tracer, signo, SI_USER)
     if task.blocked >> (signo - 1) & 1 or task.fatal_signal_pending():
         from pygos.kernel.sigsend import send_sig_info
 
@@ -263,7 +271,7 @@ def exec_event(task: Task, old_pid: int) -> None:
     if event_enabled(task, uapi.PTRACE_EVENT_EXEC):
         queue_event(task, uapi.PTRACE_EVENT_EXEC, old_pid)
     elif task.ptrace and not task.ptrace & PT_SEIZED:
-        send_sig_info(task, SigInfo(SIGTRAP, SI_USER, pid=task.pid, uid=task.cred.uid), False)
+        send_sig_info(task, _from(task, task, SIGTRAP, SI_USER), False)
 
 
 def exit_event(task: Task, status: int) -> bool:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from pygos.include.dataclass import replace
 from pygos.include.linux.jobctl import JOBCTL_STOP_PENDING
+from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import SIG_DEFAULT, SigInfo, Task, TaskState
+from pygos.include.linux.user_namespace import show_uid
 from pygos.include.uapi.signal import (
     CLD_STOPPED,
     SA_IMMUTABLE,
@@ -136,7 +138,8 @@ def send_preallocated(task: Task, info: SigInfo, group: bool) -> bool:
 
 def send_sig(task: Task, signo: int, group: bool = False) -> bool:
     """Signal the calling thread as if it had called kill(2): SIGPIPE, SIGXFSZ."""
-    return send_sig_info(task, SigInfo(signo, SI_USER, pid=task.tgid, uid=task.cred.uid), group)
+    pid, uid = pid_vnr(task, task.tgid), show_uid(task, task.cred.uid)
+    return send_sig_info(task, SigInfo(signo, SI_USER, pid=pid, uid=uid), group)
 
 
 def _wants_signal(task: Task, signo: int) -> bool:

@@ -11,6 +11,7 @@ from pygos.include.linux.ptrace import (
     PTRACE_MODE_READ_FSCREDS,
     ptrace_may_access,
 )
+from pygos.include.linux.user_namespace import INVALID_ID
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -63,5 +64,9 @@ def dump_owner(target: Task) -> tuple[int, int]:
     """Owner and group of the files that not everybody may read."""
     mm = target.mm
     if mm is not None and mm.dumpable != 1:
-        return 0, 0
+        ns = mm.user_ns
+        if ns is None:
+            return 0, 0
+        uid, gid = ns.make_kuid(0), ns.make_kgid(0)
+        return (0 if uid == INVALID_ID else uid), (0 if gid == INVALID_ID else gid)
     return target.cred.euid, target.cred.egid
