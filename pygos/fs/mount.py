@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from pygos.fs.dcache import is_subdir
 from pygos.fs.mount_tree import attach_tree, reap_detached
 from pygos.fs.namespace import (
-    Clone,
     check_room,
     clone_mnt,
     copy_tree,
@@ -193,9 +192,9 @@ def bind_source(task: Task, old: Path, recurse: bool) -> Mount:
         raise EINVAL
     check_room(task.machine, task.nsproxy.mnt, 1)
     if recurse:
-        top = copy_tree(task.machine, mnt, old.dentry, Clone(0))
+        top = copy_tree(task.machine, mnt, old.dentry, 0)
     else:
-        top = clone_mnt(task.machine, mnt, old.dentry, Clone(0))
+        top = clone_mnt(task.machine, mnt, old.dentry, 0)
     top.mnt_flags &= ~MNT_LOCKED
     return top
 

@@ -139,7 +139,7 @@ def _copy_group(
 
 
 def _copy_for(
-    machine: Machine, mnt: Mount, dentry: Dentry, origin: Mount, how: Clone,
+    machine: Machine, mnt: Mount, dentry: Dentry, origin: Mount, how: int,
     made: list[tuple[Mount, Mount]],
 ) -> Mount | None:  # fmt: skip
     if not sees(mnt, dentry):

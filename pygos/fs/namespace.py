@@ -11,7 +11,6 @@ Attaching trees and taking them apart is in fs/mount_tree.py.
 
 from __future__ import annotations
 
-from enum import IntFlag
 from typing import TYPE_CHECKING, Final
 
 from pygos.fs.dcache import is_subdir
@@ -86,14 +85,14 @@ _LOCKS: Final = (
 )
 
 
-class Clone(IntFlag):
+class Clone:
     """How a copy relates to the original; 0: as a bind mount does."""
 
-    SLAVE = 1
-    PRIVATE = 2
-    SHARED_TO_SLAVE = 4
-    MAKE_SHARED = 8
-    COPY_UNBINDABLE = 16
+    SLAVE: Final = 1
+    PRIVATE: Final = 2
+    SHARED_TO_SLAVE: Final = 4
+    MAKE_SHARED: Final = 8
+    COPY_UNBINDABLE: Final = 16
 
 
 # -- finding
@@ -283,7 +282,7 @@ def init_mount_tree(machine: Machine, root: Mount) -> None:
 # -- copying
 
 
-def clone_mnt(machine: Machine, old: Mount, root: Dentry, how: Clone) -> Mount:
+def clone_mnt(machine: Machine, old: Mount, root: Dentry, how: int) -> Mount:
     """Another mount of the tree at `root`, with the flags of `old`."""
     new = machine.new_mount(root, old.mnt_devname, old.mnt_flags)
     if how & Clone.SLAVE or (how & Clone.SHARED_TO_SLAVE and old.mnt_group is not None):
@@ -297,7 +296,7 @@ def clone_mnt(machine: Machine, old: Mount, root: Dentry, how: Clone) -> Mount:
     return new
 
 
-def copy_tree(machine: Machine, old: Mount, root: Dentry, how: Clone) -> Mount:
+def copy_tree(machine: Machine, old: Mount, root: Dentry, how: int) -> Mount:
     """A linked copy of a mount and of all mounts below `root` in it.
 
     Unbindable ones are left out, with what is on them. EINVAL if `old` is one; ENOSPC.
@@ -334,7 +333,7 @@ def copy_mnt_ns(task: Task, user_ns: UserNamespace | None, fs: FsStruct) -> MntN
     machine = task.machine
     old = task.nsproxy.mnt
     check_room(machine, None, len(old.table) + 1)
-    how = Clone.COPY_UNBINDABLE
+    how: int = Clone.COPY_UNBINDABLE
     if old.user_ns is not user_ns:
         how |= Clone.SHARED_TO_SLAVE
     top = copy_tree(machine, old.root, old.root.mnt_root, how)

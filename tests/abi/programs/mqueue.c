@@ -114,6 +114,10 @@ static void sending(void)
 	mq_close(wo);
 }
 
+static void alarmed(int signo)
+{
+}
+
 static void handler(int signo, siginfo_t *info, void *context)
 {
 	say("signal %d code %d value %d from me %d uid %d\n", signo, info->si_code,
@@ -123,8 +127,8 @@ static void handler(int signo, siginfo_t *info, void *context)
 static void sleepers(void)
 {
 	struct timespec soon;
-	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
-	struct itimerval timer = { .it_value = { 0, 20000 } };
+	struct sigaction sa = { .sa_handler = alarmed };
+	struct itimerval timer = { { 0, 20000 }, { 0, 20000 } };
 	pid_t pid = fork(), second;
 
 	if (pid == 0) {
@@ -160,6 +164,7 @@ static void sleepers(void)
 	errno = 0;
 	say("%d", mq_send(q, "x", 1, 1));
 	say(" %s\n", strerrorname_np(errno));
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	rcv();
 	rcv();
 	rcv();

@@ -163,12 +163,13 @@ static void handler(int signo)
 static void interrupted(void)
 {
 	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
-	struct itimerval timer = { .it_value = { 0, 30000 } };
+	struct itimerval timer = { { 0, 30000 }, { 0, 30000 } };
 
 	id = msgget(IPC_PRIVATE, 0600);
 	sigaction(SIGALRM, &sa, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
 	rcv(10, 0, 0);
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	signal(SIGALRM, SIG_IGN);
 	signal(SIGUSR1, handler);
 	pid_t me = getpid(), pid = fork();

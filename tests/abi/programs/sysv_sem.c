@@ -35,8 +35,20 @@ static void values(void)
 	say("\n");
 }
 
+static int waiting(void)
+{
+	struct semid_ds ds = { 0 };
+	int count = 0;
+
+	semctl(id, 0, IPC_STAT, &ds);
+	for (unsigned i = 0; i < ds.sem_nsems; i++)
+		count += semctl(id, i, GETNCNT) + semctl(id, i, GETZCNT);
+	return count;
+}
+
 static pid_t sleeper(struct sembuf *ops, int n)
 {
+	int before = waiting();
 	pid_t pid = fork();
 
 	if (pid == 0) {
@@ -44,7 +56,8 @@ static pid_t sleeper(struct sembuf *ops, int n)
 
 		_exit(r == 0 ? 0 : errno);
 	}
-	until_asleep(pid);
+	while (waiting() == before)
+		usleep(1000);
 	return pid;
 }
 
@@ -187,12 +200,13 @@ static void handler(int signo)
 static void interrupted(void)
 {
 	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
-	struct itimerval timer = { .it_value = { 0, 30000 } };
+	struct itimerval timer = { { 0, 30000 }, { 0, 30000 } };
 
 	id = semget(IPC_PRIVATE, 2, 0600);
 	sigaction(SIGALRM, &sa, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
 	SHOW(op(0, -1, 0));
+	signal(SIGALRM, SIG_IGN);
 	SHOW(semctl(id, 0, GETNCNT));
 }
 
