@@ -46,6 +46,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pygos.arch.x86.regs import ORIG_RAX, RAX
+from pygos.include.linux.ptrace import PT_SUSPEND_SECCOMP
 from pygos.include.linux.sched import TaskState
 
 if TYPE_CHECKING:
@@ -166,6 +167,8 @@ def _after_ptrace_entry(task: Task) -> None:
 
 def _seccomp(task: Task, traced: bool) -> None:
     """Ask the filters. `traced`: the tracer has seen the call because they wanted it."""
+    if task.ptrace & PT_SUSPEND_SECCOMP:
+        return
     from pygos.kernel.seccomp import secure_computing
 
     if traced and (task.fatal_signal_pending() or task.regs[ORIG_RAX] == _M64):

@@ -8,6 +8,7 @@ says ESRCH (the tracee isn't stopped, or another thread traces it), all requests
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import EFAULT, EINVAL, EIO, EPERM, ESRCH
@@ -43,7 +44,10 @@ _RESUMES: Final = frozenset(
     )
 )  # fmt: skip
 #: Newer than the headers that the rest is compared with.
+PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG: Final = 0x4210
+PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG: Final = 0x4211
 PTRACE_SET_SYSCALL_INFO: Final = 0x4212
+_SUD_CONFIG: Final = Struct("<4Q")
 _PEEKSIGINFO_ARGS: Final = 16
 _RSEQ_CONFIGURATION: Final = 24
 
@@ -356,6 +360,27 @@ def _seccomp_get_metadata(task: Task, child: Task, addr: int, data: int) -> int:
     return ptrace_get_metadata(task, child, addr, data)
 
 
+def _get_sud(task: Task, child: Task, addr: int, data: int) -> int:
+    """struct ptrace_sud_config: mode, selector, offset, length."""
+    if addr != _SUD_CONFIG.size:
+        raise EINVAL
+    conf = (0, 0, 0, 0)
+    if child.user_dispatch is not None:
+        offset, length, selector = child.user_dispatch
+        conf = (1, selector, offset, length)
+    _mm(task).write(data, _SUD_CONFIG.pack(*conf))
+    return 0
+
+
+def _set_sud(task: Task, child: Task, addr: int, data: int) -> int:
+    from pygos.kernel.syscall_user_dispatch import set_user_dispatch
+
+    if addr != _SUD_CONFIG.size:
+        raise EINVAL
+    mode, selector, offset, length = _SUD_CONFIG.unpack(_mm(task).read(data, addr))
+    return set_user_dispatch(child, mode, offset, length, selector)
+
+
 def _get_rseq(task: Task, child: Task, addr: int, data: int) -> int:
     """struct ptrace_rseq_configuration; zeros if the tracee has none."""
     area = child.rseq
@@ -392,4 +417,6 @@ _REQUESTS: Final[dict[int, Callable[[Task, Task, int, int], int]]] = {
     uapi.PTRACE_SECCOMP_GET_FILTER: _seccomp_get_filter,
     uapi.PTRACE_SECCOMP_GET_METADATA: _seccomp_get_metadata,
     uapi.PTRACE_GET_RSEQ_CONFIGURATION: _get_rseq,
+    PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG: _set_sud,
+    PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG: _get_sud,
 }
