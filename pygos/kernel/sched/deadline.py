@@ -18,7 +18,7 @@ from pygos.include.uapi.signal import SI_KERNEL, SIGXCPU
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
     from pygos.include.linux.timer import Timer
-    from pygos.kernel.sched.core import Sched
+    from pygos.kernel.sched.rq import RunQueue
 
 #: Bandwidths are fractions of a CPU, shifted left by this.
 BW_SHIFT: Final = 20
@@ -39,7 +39,7 @@ class DlEntity:
 
     def __init__(self, task: Task, runtime: int, deadline: int, period: int, flags: int) -> None:
         self.task = task
-        self.sched: Sched = task.machine.sched  # type: ignore[assignment]
+        self.sched: RunQueue = task.machine.sched  # type: ignore[assignment]
         #: What was asked for, ns; `period` may be 0 for that of the deadline.
         self.runtime = runtime
         self.deadline = deadline
@@ -84,7 +84,7 @@ class DeadlineClass:
 
     __slots__ = ("heap", "sched", "stamp", "total", "waiting")
 
-    def __init__(self, sched: Sched) -> None:
+    def __init__(self, sched: RunQueue) -> None:
         self.sched = sched
         #: Waiting tasks that are not throttled: (due, stamp, task).
         self.heap: list[tuple[int, int, Task]] = []

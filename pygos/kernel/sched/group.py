@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.kernel.sched.fair import CfsRq
+from pygos.kernel.sched.cfs_rq import CfsRq
 from pygos.kernel.sched.sched import NICE_0_LOAD, WEIGHT_IDLEPRIO, SchedEntity
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pygos.include.uapi.sched import SCHED_RESET_ON_FORK, SCHED_RR
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
     from pygos.include.linux.timer import Timer
-    from pygos.kernel.sched.core import Sched
+    from pygos.kernel.sched.rq import RunQueue
 
 _POLICY: Final = ~SCHED_RESET_ON_FORK
 
@@ -29,7 +29,7 @@ class RtClass:
         "waiting",
     )  # fmt: skip
 
-    def __init__(self, sched: Sched) -> None:
+    def __init__(self, sched: RunQueue) -> None:
         self.sched = sched
         #: Waiting tasks by priority, the next one first; no empty queue is kept.
         self.queues: dict[int, deque[Task]] = {}

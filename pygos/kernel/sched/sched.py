@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
-    from pygos.kernel.sched.fair import CfsRq
+    from pygos.kernel.sched.cfs_rq import CfsRq
     from pygos.kernel.sched.group import TaskGroup
 
 #: Weights of the nice values -20 .. 19: each step is worth 10 % of CPU time (factor 1.25).

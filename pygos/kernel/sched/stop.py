@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
-    from pygos.kernel.sched.core import Sched
+    from pygos.kernel.sched.rq import RunQueue
 
 
 class StopClass:
@@ -20,7 +20,7 @@ class StopClass:
 
     __slots__ = ("queue", "sched", "waiting")
 
-    def __init__(self, sched: Sched) -> None:
+    def __init__(self, sched: RunQueue) -> None:
         self.sched = sched
         self.queue: deque[Task] = deque()
         self.waiting = 0
