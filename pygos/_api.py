@@ -192,6 +192,7 @@ class Machine:
         CommandNotFound and CommandNotExecutable say that it could not be started. Processes
         that it leaves running are killed.
         """
+        from pygos._interrupt import DeferInterrupt
         from pygos.drivers.memstream import BytesSink, BytesSource
 
         argv = _argv(args)
@@ -206,7 +207,9 @@ class Machine:
         self._kernel.host["stdio"] = (source, out, err)
         start = perf_counter()
         try:
-            status, expired = execute(self._kernel, argv, environ, where, limit)
+            self._kernel.exit_status = None
+            with DeferInterrupt(self._kernel):
+                status, expired = execute(self._kernel, argv, environ, where, limit)
         finally:
             self._kernel.host["stdio"] = (None, None, None)
         duration = perf_counter() - start
@@ -258,19 +261,17 @@ def _argv(args: Sequence[Argument]) -> list[bytes]:
 def execute(
     kernel: Kernel, argv: list[bytes], env: Mapping[str, str], cwd: str, timeout_ns: int | None
 ) -> tuple[int, bool]:
-    """Run a command in a booted kernel: (return code as subprocess has it, was it timed out).
+    """Run a command in a booted kernel (whose exit_status is None): its return code as
+    subprocess has it, and was it timed out.
 
     CommandNotFound or CommandNotExecutable if it can't be started.
     """
-    from pygos._interrupt import DeferInterrupt
     from pygos.include.errno import Errno
     from pygos.init.main import BadWorkingDirectory, run_init
 
     envp = [os.fsencode(f"{name}={value}") for name, value in env.items()]
     try:
-        kernel.exit_status = None
-        with DeferInterrupt(kernel):
-            status = run_init(kernel, argv, envp, os.fsencode(cwd), timeout_ns)
+        status = run_init(kernel, argv, envp, os.fsencode(cwd), timeout_ns)
     except TimeoutError:
         return -9, True
     except BadWorkingDirectory as problem:

@@ -11,7 +11,6 @@ traps within a time slice), and then it is raised. Who presses twice is obeyed a
 from __future__ import annotations
 
 import signal
-import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
@@ -37,11 +36,11 @@ class DeferInterrupt:
         self._pending = False
 
     def __enter__(self) -> Self:
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        ):
-            self._old = signal.signal(signal.SIGINT, self._interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            try:
+                self._old = signal.signal(signal.SIGINT, self._interrupt)
+            except ValueError:
+                pass  # not the main thread: KeyboardInterrupt isn't raised in this one
         return self
 
     def __exit__(

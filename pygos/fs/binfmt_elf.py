@@ -29,7 +29,6 @@ from pygos.include.uapi.personality import (
     PER_CLEAR_ON_SETID,
     READ_IMPLIES_EXEC,
 )
-from pygos.kernel.rseq import RSEQ_ALIGN, RSEQ_FEATURE_SIZE
 from pygos.mm.exec import populate_segment, setup_stack
 from pygos.mm.mmap import do_mmap, do_munmap
 from pygos.mm.unmapped import TASK_UNMAPPED_BASE
@@ -48,6 +47,8 @@ _RLIMIT_STACK, _RLIM_INFINITY = 3, (1 << 64) - 1
 _STACK_RESERVE = 128 * 1024
 _MIN_GAP, _MAX_GAP = 128 << 20, TASK_SIZE // 6 * 5
 _CLK_TCK = 100
+#: What kernel/rseq.py knows of struct rseq, and its alignment.
+RSEQ_FEATURE_SIZE, RSEQ_ALIGN = 28, 32
 #: Bytes a signal frame needs besides the XSAVE image.
 _FRAME_MIN = 1088
 

@@ -41,12 +41,10 @@ from pygos.include.linux.sched import (
 from pygos.include.linux.syscalls import DirFd, Flags, PathArg, UserAddr, fetch_first, syscall
 from pygos.include.linux.wait import WouldSleep, wait_killable
 from pygos.include.uapi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
-from pygos.include.uapi.prctl import PR_SYS_DISPATCH_OFF
 from pygos.kernel.cred import commit_creds
 from pygos.kernel.exec_cred import cred_for_exec
 from pygos.kernel.exit import vfork_complete, zap_other_threads
 from pygos.kernel.futex import mm_release
-from pygos.kernel.syscall_user_dispatch import set_user_dispatch
 from pygos.kernel.ucount import nproc_exceeded
 from pygos.mm.mm import Mm, mmput, new_mm
 from pygos.mm.uaccess import KernelBuffer
@@ -415,7 +413,9 @@ def _reset_signals(task: Task) -> None:
     task.robust_list = 0
     task.rseq = None
     if task.user_dispatch is not None:
-        set_user_dispatch(task, PR_SYS_DISPATCH_OFF, 0, 0, 0)
+        from pygos.kernel.syscall_user_dispatch import set_user_dispatch
+
+        set_user_dispatch(task, 0, 0, 0, 0)
 
 
 def _set_identity(prm: BinPrm) -> None:

@@ -7,8 +7,6 @@ listed below. Nothing here knows the VFS or drivers; what it asks of them goes t
 futex queues to ``machine.futexes``; small state of single calls is in ``machine.misc``.
 """
 
-#: Calls that few programs make, imported at their first use.
-SYSCALLS_LAZY = {"setns": "pygos.kernel.setns", "unshare": "pygos.kernel.unshare"}
 #: Modules with system call handlers.
 SYSCALL_MODULES = (
     "pygos.kernel.capability",
@@ -18,22 +16,16 @@ SYSCALL_MODULES = (
     "pygos.kernel.futex",
     "pygos.kernel.futex2",
     "pygos.kernel.groups",
-    "pygos.kernel.kcmp",
     "pygos.kernel.kill",
-    "pygos.kernel.membarrier",
     "pygos.kernel.nice",
-    "pygos.kernel.prctl",
     "pygos.kernel.ptrace",
-    "pygos.kernel.reboot",
     "pygos.kernel.resource",
     "pygos.kernel.robust_list",
     "pygos.kernel.rseq",
     "pygos.kernel.schedcalls",
-    "pygos.kernel.seccomp_calls",
     "pygos.kernel.sigcalls",
     "pygos.kernel.sys",
     "pygos.kernel.sysinfo",
-    "pygos.kernel.syslog",
     "pygos.kernel.time.clocks",
     "pygos.kernel.time.itimer",
     "pygos.kernel.time.posix_timers",
@@ -42,3 +34,15 @@ SYSCALL_MODULES = (
     "pygos.kernel.utsname",
     "pygos.kernel.wait",
 )
+
+#: Calls that few programs make: their modules are imported at the first one.
+SYSCALLS_LAZY = {
+    "kcmp": "pygos.kernel.kcmp",
+    "membarrier": "pygos.kernel.membarrier",
+    "prctl": "pygos.kernel.prctl",
+    "reboot": "pygos.kernel.reboot",
+    "seccomp": "pygos.kernel.seccomp_calls",
+    "setns": "pygos.kernel.setns",
+    "syslog": "pygos.kernel.syslog",
+    "unshare": "pygos.kernel.unshare",
+}

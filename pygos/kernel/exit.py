@@ -13,7 +13,6 @@ from pygos.kernel.entry_work import StoppedInCall
 from pygos.kernel.futex import mm_release
 from pygos.kernel.nsproxy import exit_namespaces
 from pygos.kernel.pid import detach_pid
-from pygos.kernel.seccomp_calls import seccomp_release
 from pygos.kernel.signal import (
     exit_signals,
     kill_orphaned_pgrp,
@@ -103,6 +102,8 @@ def do_exit(task: Task, status: int) -> None:
         task.sysvshm = None
     machine.fs_hooks.exit_files(task)
     if task.seccomp is not None:
+        from pygos.kernel.seccomp_calls import seccomp_release
+
         seccomp_release(task)
     task.fs.users -= 1
     exit_namespaces(task)

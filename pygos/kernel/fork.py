@@ -44,7 +44,6 @@ from pygos.kernel.nsproxy import (
 )
 from pygos.kernel.pid import alloc_pid, attach_pid, free_pid, is_child_reaper
 from pygos.kernel.schedcalls import sched_fork
-from pygos.kernel.seccomp_calls import seccomp_fork, seccomp_release
 from pygos.kernel.ucount import nproc_exceeded
 from pygos.mm.fork import dup_mm
 from pygos.mm.mm import mmput
@@ -392,6 +391,8 @@ def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.keep_caps = task.keep_caps
     child.seccomp = task.seccomp
     if task.seccomp is not None:
+        from pygos.kernel.seccomp_calls import seccomp_fork
+
         seccomp_fork(child)
     if task.rseq is not None and not args.flags & uapi.CLONE_VM:
         child.rseq = task.rseq.copy()
@@ -518,6 +519,8 @@ def _abandon(child: Task) -> None:
     """Give back what a child holds that will never run."""
     child.machine.fs_hooks.exit_files(child)
     if child.seccomp is not None:
+        from pygos.kernel.seccomp_calls import seccomp_release
+
         seccomp_release(child)
     child.fs.users -= 1
     exit_namespaces(child)

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
     from pygos.mm.mm import Mm
 
-#: What the auxiliary vector tells: the bytes of struct rseq that are in use; its alignment.
-RSEQ_FEATURE_SIZE: Final = 28
+#: The alignment that the auxiliary vector tells; see also fs/binfmt_elf.py.
 RSEQ_ALIGN: Final = 32
 _TASK_SIZE_MAX: Final = (1 << 47) - 4096
 _SIGSEGV: Final = 11

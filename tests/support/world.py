@@ -147,7 +147,8 @@ class FakeFs:
 
 def _table() -> list[Any]:
     table: list[Any] = [NoSyscall(nr, str(nr)) for nr in range(NR_syscalls + 1)]
-    for name in kernel.SYSCALL_MODULES + x86.SYSCALL_MODULES:
+    lazy = tuple(kernel.SYSCALLS_LAZY.values())
+    for name in kernel.SYSCALL_MODULES + lazy + x86.SYSCALL_MODULES:
         if name == "pygos.kernel.fork":
             continue
         for value in vars(import_module(name)).values():

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pygos.include.uapi.time import CLOCK_BOOTTIME
-from pygos.kernel.time.clocks import clock_read
 from pygos.fs.synthetic import synthetic
-from pygos.include.uapi.time import USER_HZ
+from pygos.include.uapi.time import CLOCK_BOOTTIME, USER_HZ
 from pygos.kernel.sched.idle import cpu_times
+from pygos.kernel.time.clocks import clock_read
 from pygos.kernel.time.cputime import task_cputime
 
 if TYPE_CHECKING:
