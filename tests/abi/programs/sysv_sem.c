@@ -234,13 +234,11 @@ static void undo(void)
 	values();
 	IS(semctl(id, 0, GETPID) == pid);
 	/* what is undone wakes; it can't make a value negative */
-	a = sleeper((struct sembuf[]){ { 0, -6, 0 } }, 1);
+	a = sleeper((struct sembuf[]){ { 0, -7, 0 } }, 1);
 	if ((pid = fork()) == 0) {
+		op(0, -3, SEM_UNDO);
 		op(0, 4, 0);
-		op(0, -4, 0);
-		op(0, -1, 0);
-		op(0, -2, SEM_UNDO);
-		op(0, 4, 0);
+		values();
 		_exit(0);
 	}
 	reap(pid);
@@ -248,7 +246,7 @@ static void undo(void)
 	values();
 	if ((pid = fork()) == 0) {
 		op(0, 5, SEM_UNDO);
-		op(0, -5, 0);
+		op(0, -4, 0);
 		_exit(0);
 	}
 	reap(pid);
