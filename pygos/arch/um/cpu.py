@@ -7,7 +7,6 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from pygos.arch.um import debugreg
 from pygos.arch.x86.regs import NREGS
 from pygos.host.code import (
     BATCH,
@@ -112,10 +111,14 @@ class UmCpu:
 
     def get_debugreg(self, number: int) -> int:
         """See Cpu.get_debugreg."""
+        from pygos.arch.um import debugreg
+
         return debugreg.peek(self.pid, number)
 
     def set_debugreg(self, number: int, value: int) -> None:
         """See Cpu.set_debugreg."""
+        from pygos.arch.um import debugreg
+
         self.stub.armed = True
         debugreg.poke(self.pid, number, value)
 
@@ -157,6 +160,8 @@ class UmCpu:
         self.platform.forget(self)
         self.set_step(False)
         if self.stub.armed:
+            from pygos.arch.um import debugreg
+
             self.stub.armed = False
             debugreg.disarm(self.pid)
         self.space.put_stub(self)
