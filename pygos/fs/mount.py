@@ -199,14 +199,17 @@ def bind_source(task: Task, old: Path, recurse: bool) -> Mount:
     return top
 
 
-def _is_newer_mnt_ns(task: Task, dentry: Dentry) -> bool:
-    """Is it the file of a mount namespace in which the caller's could come to be mounted?"""
+def _is_older_mnt_ns(task: Task, dentry: Dentry) -> bool:
+    """Is it the file of a mount namespace in which the caller's could come to be mounted?
+
+    Only files of newer ones may be mounted (as unshare --mount=FILE does): no loop comes of it.
+    """
     inode = dentry.d_inode
     if inode is None or dentry.d_sb.s_magic != NSFS_MAGIC:
         return False
     other = inode.i_private
     mine = task.nsproxy.mnt
-    return isinstance(other, MntNamespace) and other.root.mnt_id >= mine.root.mnt_id
+    return isinstance(other, MntNamespace) and other.root.mnt_id <= mine.root.mnt_id
 
 
 def _do_loopback(task: Task, path: Path, source: bytes | None, flags: int) -> None:
@@ -214,7 +217,7 @@ def _do_loopback(task: Task, path: Path, source: bytes | None, flags: int) -> No
     if not source:
         raise EINVAL
     old = path_lookup(task, AT_FDCWD, source, LOOKUP_FOLLOW)
-    if _is_newer_mnt_ns(task, old.dentry):
+    if _is_older_mnt_ns(task, old.dentry):
         raise EINVAL
     place = _place(path)
     if not check_mnt(task, place.mnt):

@@ -18,12 +18,12 @@ from pygos.fs.namespace import (
     link_mnt,
     lock_tree,
     mountpoints,
+    release_sb,
     subtree,
     touch_ns,
     unlink_mnt,
 )
 from pygos.fs.pnode import make_private, receivers, sees, set_shared, slave_groups
-from pygos.fs.super import deactivate
 from pygos.include.linux.fs import MNT_LOCKED, MntNamespace, Mount
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def _drop(machine: Machine, top: Mount, used: set[Mount]) -> None:
             unlink_mnt(machine, child)
             todo.append(child)
         mnt.mnt_ns = None
-        deactivate(mnt.mnt_sb)
+        release_sb(machine, mnt)
 
 
 def mntput(machine: Machine, mnt: Mount) -> None:

@@ -44,6 +44,7 @@ from pygos.include.linux.fs import (
     Mount,
     Path,
 )
+from pygos.include.uapi.magic import NSFS_MAGIC
 from pygos.include.uapi.mount import (
     MS_NOATIME,
     MS_NODEV,
@@ -54,6 +55,7 @@ from pygos.include.uapi.mount import (
     MS_RDONLY,
     MS_STRICTATIME,
 )
+from pygos.kernel.nsproxy import put_ns
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import Dentry, FsStruct
@@ -293,6 +295,8 @@ def clone_mnt(machine: Machine, old: Mount, root: Dentry, how: int) -> Mount:
         set_master(new, old.mnt_master)
     if how & Clone.MAKE_SHARED:
         set_shared(machine, new)
+    if root.d_sb.s_magic == NSFS_MAGIC and root.d_inode is not None:
+        root.d_inode.i_private.ns_count += 1
     return new
 
 
@@ -320,12 +324,20 @@ def copy_tree(machine: Machine, old: Mount, root: Dentry, how: int) -> Mount:
     return top
 
 
+def release_sb(machine: Machine, mnt: Mount) -> None:
+    """A mount is forgotten: its file system, and the namespace that a file of nsfs holds."""
+    inode = mnt.mnt_root.d_inode
+    if mnt.mnt_sb.s_magic == NSFS_MAGIC and inode is not None and inode.i_private is not None:
+        put_ns(machine, inode.i_private)
+    deactivate(mnt.mnt_sb)
+
+
 def free_tree(machine: Machine, top: Mount) -> None:
     """A linked tree that was never seen isn't needed after all."""
     for mnt in reversed(subtree(top)):
         unlink_mnt(machine, mnt)
         make_private(machine, mnt)
-        deactivate(mnt.mnt_sb)
+        release_sb(machine, mnt)
 
 
 def copy_mnt_ns(task: Task, user_ns: UserNamespace | None, fs: FsStruct) -> MntNamespace:
