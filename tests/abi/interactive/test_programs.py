@@ -203,12 +203,12 @@ def test_screen(tmp_path: Path) -> None:
         t.type("exit\r")
         t.see("^/dev/pts/$")
         t.type("\x01d")
-        t.see("detached")
+        t.see("detached.*\nshell>$")
         t.type("screen -r\r")
         t.gone("detached")
         t.see("^/dev/pts/$")
         t.type("exit\r")
-        t.see("terminating")
+        t.see("terminating.*\nshell>$")
         t.type("exit 2\r")
         return None
 
@@ -294,7 +294,7 @@ def test_script(tmp_path: Path) -> None:
 def test_expect(tmp_path: Path) -> None:
     (tmp_path / "dialogue").write_text(
         "set timeout 10\nspawn bash --norc --noprofile\nexpect {shell> }\n"
-        'send "stty -echo; cat\\r"\nsend "to cat\\r"\nexpect {to cat}\n'
+        'send "stty -echo; echo re\'\'ady; cat\\r"\nexpect ready\nsend "to cat\\r"\nexpect {to cat}\n'
         'send "\\032"\nexpect Stopped\nexpect {shell> }\nsend "fg\\r"\nexpect cat\n'
         'send "again\\r"\nexpect again\nsend "\\003"\n'
         'expect {shell> }\nsend "exit 6\\r"\nexpect eof\nexit [lindex [wait] 3]\n'
