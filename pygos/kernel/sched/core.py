@@ -151,6 +151,8 @@ class Sched(Changes):
             task.cpu_nr = (free & -free).bit_length() - 1
             task.se.nr_migrations += 1
         self.idle ^= 1 << task.cpu_nr
+        if self.realtime and task.sched_class is self.fair:
+            self.rt.starving[task.cpu_nr] = 0
         self.running[task] = None
         task.on_rq = False
         task.on_cpu = True

@@ -2,8 +2,10 @@
 """The real-time class: SCHED_FIFO and SCHED_RR, by priority (``task.prio``).
 
 ``prio`` is the task's own priority, or a higher one that somebody who waits for its lock
-lends it. Of each `period` real-time tasks get `runtime` if fair ones wait for a CPU
-(kernel.sched_rt_runtime_us, kernel.sched_rt_period_us), so that a loop can be ended.
+lends it. Who computes can't be ended by others who get no CPU: when fair tasks have wanted a
+CPU in vain for kernel.sched_rt_runtime_us, they go first for the rest of
+kernel.sched_rt_period_us. (That counts time, not CPU time, as does Linux's fair server: what
+the host does between two guests is nobody's CPU time.)
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from pygos.include.uapi.sched import SCHED_RESET_ON_FORK, SCHED_RR
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
-    from pygos.include.linux.timer import Timer
     from pygos.kernel.sched.rq import RunQueue
 
 _POLICY: Final = ~SCHED_RESET_ON_FORK
@@ -24,10 +25,7 @@ _POLICY: Final = ~SCHED_RESET_ON_FORK
 class RtClass:
     """Implements SchedClass."""
 
-    __slots__ = (
-        "period_end", "queues", "rotates", "sched", "throttled", "timer", "told", "used",
-        "waiting",
-    )  # fmt: skip
+    __slots__ = ("queues", "rotates", "sched", "starving", "throttled", "told", "waiting")
 
     def __init__(self, sched: RunQueue) -> None:
         self.sched = sched
@@ -36,10 +34,10 @@ class RtClass:
         self.waiting = 0
         #: The running task that yielded, or has used up its slice, goes behind its equals.
         self.rotates: Task | None = None
-        self.used = 0
-        self.period_end = 0
+        #: By CPU: since when fair tasks want it in vain; 0: they don't, or have just had it.
+        self.starving = [0] * sched.machine.nr_cpus
+        #: Fair tasks go first for a moment.
         self.throttled = False
-        self.timer: Timer | None = None
         self.told = False
 
     def _add(self, task: Task, head: bool) -> None:
@@ -82,7 +80,7 @@ class RtClass:
         return not self.throttled and self._find(bit) is not None
 
     def pick(self, idle: int, now: int) -> Task | None:
-        if self.throttled and self.sched.fair.waiting:
+        if self.throttled and self.sched.fair.root.wanted() & idle:
             return None
         task = self._find(idle)
         if task is not None:
@@ -106,7 +104,7 @@ class RtClass:
         if other is not None and other.prio == task.prio and self.rotates is task:
             return True
         self.rotates = None
-        if self.throttled and self.sched.fair.waiting:
+        if self.throttled and self.sched.fair.root.wanted() >> task.cpu_nr & 1:
             return True
         return other is not None and other.prio > task.prio
 
@@ -116,37 +114,37 @@ class RtClass:
     # -- throttling
 
     def charge(self, task: Task, delta: int, now: int) -> None:
+        if not self.throttled:
+            cpu, fair = task.cpu_nr, self.sched.fair
+            if not fair.waiting or not fair.root.wanted() >> cpu & 1:
+                self.starving[cpu] = 0
+            elif not self.starving[cpu]:
+                self.starving[cpu] = now
+            else:
+                self._check_starving(now - self.starving[cpu], now)
+
+    def _check_starving(self, wanted: int, now: int) -> None:
+        """Fair tasks have wanted a CPU for so long and not had it, ns."""
         sysctl = self.sched.machine.sysctl
         runtime = int(sysctl.get("kernel.sched_rt_runtime_us", 950_000)) * 1000
         period = int(sysctl.get("kernel.sched_rt_period_us", 1_000_000)) * 1000
-        if not 0 <= runtime < period:
+        if not 0 <= runtime < period or wanted < runtime:
             return
-        if now >= self.period_end:
-            self.period_end = now + period
-            self.used = min(delta, runtime)
-        else:
-            self.used += delta
-        if self.used > runtime * self.sched.machine.nr_cpus and not self.throttled:
-            self._throttle()
-
-    def _throttle(self) -> None:
         sched = self.sched
         if not self.told:
             self.told = True
             sched.machine.printk.notice("sched: RT throttling activated")
         self.throttled = True
-        self.timer = sched.machine.timers.add(self.period_end, self)
-        if sched.fair.waiting:
-            for task in sched.running:
-                if task.prio:
-                    sched.resched(task)
+        sched.machine.timers.add(now + period - runtime, self)
+        for task in sched.running:
+            if task.sched_class is self:
+                sched.resched(task)
 
     def expire(self, now: int) -> None:
-        """TimerTarget: a new period begins."""
+        """TimerTarget: fair tasks have had their part."""
         self.throttled = False
-        self.timer = None
-        self.used = 0
+        self.starving = [0] * len(self.starving)
         if self.waiting:
             for task in self.sched.running:
-                if not task.prio:
+                if task.sched_class is self.sched.fair:
                     self.sched.resched(task)
