@@ -149,12 +149,13 @@ def set_vma(task: Task, option: int, start: int, length: int, name: int) -> int:
     if not length:
         return 0
     for vma in vmas_in(mm, start, end):
-        if not vma_is_anonymous(vma):
+        shared = vma.file is None and vma.mapping is not None and vma.vm_ops is None
+        if not (shared or vma_is_anonymous(vma)):
             raise EBADF
-        if vma.name and not vma.name.startswith("[anon:"):
+        if vma.name and not vma.name.startswith("[anon"):
             continue  # the heap and the stack keep theirs
         part = isolate(mm, vma, max(start, vma.start), min(end, vma.end))
-        part.name = text
+        part.name = text.replace("[anon:", "[anon_shmem:", 1) if shared else text
     merge_range(mm, start, end)
     if has_hole(mm, start, end):
         raise ENOMEM

@@ -63,14 +63,12 @@ def vma_name(vma: Vma, path_of: PathOf) -> bytes:
     if vma.file is not None:
         return path_of(vma.file)
     if vma.mapping is not None:
-        return b"/dev/zero (deleted)"
-    if vma.name:
-        return vma.name.encode()
+        return vma.name.encode() or b"/dev/zero (deleted)"
     if vma.start < mm.brk and vma.end > mm.start_brk:
         return b"[heap]"
     if vma.start <= mm.start_stack < vma.end:
         return b"[stack]"
-    return b""
+    return vma.name.encode()
 
 
 def vma_line(vma: Vma, path_of: PathOf) -> bytes:
