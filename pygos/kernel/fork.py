@@ -58,7 +58,9 @@ _M64 = 0xFFFF_FFFF_FFFF_FFFF
 #: clone3 takes only these sizes of struct clone_args; see clone(2).
 _CLONE_ARGS_MIN, _CLONE_ARGS_SIZE, _PAGE = 64, 88, 4096
 _MAX_PID_NS_LEVEL = 32
-_CLONE3_FLAGS = 0x1_FFFF_FF00 | uapi.CLONE_CLEAR_SIGHAND | uapi.CLONE_INTO_CGROUP
+_CLONE3_FLAGS = (
+    0xFFFF_FF00 | uapi.CLONE_NEWTIME | uapi.CLONE_CLEAR_SIGHAND | uapi.CLONE_INTO_CGROUP
+)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <grp.h>
 
 #define BIT(cap) (1u << (cap))
@@ -197,6 +198,41 @@ static void sharing_fs(void)
 	waitpid(clone(sharer, stack + sizeof stack, CLONE_FS | SIGCHLD, &zero), NULL, 0);
 }
 
+/* A tracer without privileges: the program gains none. */
+static void traced(void)
+{
+	int status;
+
+	setgroups(0, NULL);
+	setresgid(1001, 1001, 1001);
+	setresuid(1001, 1001, 1001);
+	prctl(PR_SET_DUMPABLE, 1);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		again();
+		_exit(1);
+	}
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
+		ptrace(PTRACE_CONT, pid, 0, WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status));
+}
+
+/* And one that may do it. */
+static void traced_by_root(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		as_user();
+		_exit(1);
+	}
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
+		ptrace(PTRACE_CONT, pid, 0, WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status));
+}
+
 static void nproc(void)
 {
 	struct rlimit limit = { 0, 0 };
@@ -255,6 +291,8 @@ int main(int argc, char **argv)
 		in_child("user", as_user);
 		in_child("no new privileges", with_no_new_privs);
 		in_child("sharing directories", sharing_fs);
+		in_child("traced", traced);
+		in_child("traced by root", traced_by_root);
 	}
 	chown("copy", 0, 0);
 	chmod("copy", 0711); /* cannot be read */

@@ -3,6 +3,7 @@
 /* Time namespaces: shifted clocks since boot, and all that is counted on them. */
 #include "check.h"
 #include <linux/futex.h>
+#include <linux/sched.h>
 #include <sys/sysinfo.h>
 #include <sys/timerfd.h>
 
@@ -116,6 +117,16 @@ int main(void)
 	show_offsets();
 	SHOW(put_offsets("monotonic 1 0\n"));
 	in_child("unprivileged", unprivileged);
+	struct clone_args args = { .flags = CLONE_NEWTIME, .exit_signal = SIGCHLD };
+
+	fflush(stdout);
+	pid_t pid = syscall(SYS_clone3, &args, sizeof args);
+
+	if (pid == 0) {
+		SHOW(put_offsets("monotonic 1 0\n")); /* it lives there: too late */
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
 	SHOW(unshare(CLONE_NEWTIME));
 	say("still %ld days\n", (seconds(CLOCK_MONOTONIC) - base[CLOCK_MONOTONIC]) / DAY);
 	SHOW(put_offsets("monotonic 1 1000000000\n"));
