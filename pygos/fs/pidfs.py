@@ -3,19 +3,36 @@
 
 A pidfd keeps meaning the process (or, with PIDFD_THREAD, the thread) it was made for, also
 when its number is used again. It becomes readable when the process has ended and hangs up when
-it has been waited for. What it refers to is a ``kernel.pid.PidRef``.
+it has been waited for. What it refers to is a ``kernel.pid.PidRef``. Descriptors of the same
+process have the same inode number, which no other process ever gets.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pygos.fs.anon_inodes import AnonFileOperations, anon_inode_getfd
-from pygos.fs.file_table import alloc_fd, fd_install, fget, get_file
-from pygos.include.errno import EBADF, EINVAL, ENOENT, EPERM, ESRCH
+from pygos.fs.file_table import alloc_fd, alloc_file, fd_install, fget, fput, get_file
+from pygos.include.errno import EBADF, EINVAL, ENOENT, EOPNOTSUPP, EPERM, ESRCH
+from pygos.include.linux.fs import (
+    FMODE_READ,
+    FMODE_STREAM,
+    FMODE_WRITE,
+    S_IFREG,
+    Dentry,
+    DentryOperations,
+    FileOperations,
+    FileSystemType,
+    Inode,
+    InodeOperations,
+    Path,
+    SuperBlock,
+    SuperOperations,
+)
 from pygos.include.linux.pid_namespace import find_task_by_vpid
+from pygos.include.linux.sched import Task, TaskState
 from pygos.include.linux.syscalls import Fd, Flags, InOrNull, Pid, Signo, UInt, syscall
 from pygos.include.uapi.fcntl import O_NONBLOCK, O_RDWR
+from pygos.include.uapi.magic import PID_FS_MAGIC
 from pygos.include.uapi.pidfd import (
     PIDFD_NONBLOCK,
     PIDFD_SELF_THREAD,
@@ -32,8 +49,9 @@ from pygos.kernel.pid import PidRef
 from pygos.mm.process_vm_access import may_access
 
 if TYPE_CHECKING:
-    from pygos.include.linux.fs import File
-    from pygos.include.linux.sched import SigInfo, Task
+    from pygos.include.linux.fs import File, Iattr, Kstat
+    from pygos.include.linux.machine import Machine
+    from pygos.include.linux.sched import SigInfo, SignalStruct
     from pygos.include.linux.wait import WaitQueue
 
 _SCOPES: Final = (
@@ -41,10 +59,50 @@ _SCOPES: Final = (
 )  # fmt: skip
 
 
-class PidfdOperations(AnonFileOperations):
+class PidfsType(FileSystemType):
+    """pidfs: internal."""
+
+    __slots__ = ()
+    name = "pidfs"
+
+
+class PidfsDentryOperations(DentryOperations):
+    """The name is what it was before there was a pidfs."""
+
+    __slots__ = ()
+
+    def d_dname(self, dentry: Dentry) -> bytes | None:
+        return b"anon_inode:[pidfd]"
+
+
+class PidfsInodeOperations(InodeOperations):
+    """Nothing can be changed, and stat(2) shows no type."""
+
+    __slots__ = ()
+
+    def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
+        raise EOPNOTSUPP
+
+    def getattr(self, task: Task, path: Path, inode: Inode) -> Kstat:
+        from pygos.fs.stat import generic_fillattr
+
+        stat = generic_fillattr(inode)
+        stat.mode &= 0o7777
+        return stat
+
+
+class PidfdOperations(FileOperations):
     """pidfs_file_operations."""
 
     __slots__ = ()
+
+    def open(self, task: Task, inode: Inode, file: File) -> None:
+        file.private_data = inode.i_private
+
+    def ioctl(self, task: Task, file: File, cmd: int, arg: int) -> int:
+        from pygos.fs.pidfs_ioctl import pidfd_ioctl
+
+        return pidfd_ioctl(task, file.private_data, cmd, arg)
 
     def poll(self, task: Task, file: File) -> int:
         pid: PidRef = file.private_data
@@ -70,14 +128,79 @@ class PidfdOperations(AnonFileOperations):
         return f"Pid:\t{numbers}\nNSpid:\t{numbers}{inner}\n"
 
 
+class PidFs:
+    """s_fs_info of the super block."""
+
+    __slots__ = ("mnt", "numbers")
+
+    def __init__(self, mnt: Any) -> None:
+        self.mnt = mnt
+        #: Inode numbers by process, or by thread.
+        self.numbers: dict[SignalStruct | Task, int] = {}
+
+
+_SB: Final = "pidfs"
+#: So many numbers are remembered before those of the dead are dropped.
+_MANY: Final = 1024
+_TYPE: Final = PidfsType()
+_DENTRY_OPS: Final = PidfsDentryOperations()
+_INODE_OPS: Final = PidfsInodeOperations()
 PIDFD_FOPS: Final = PidfdOperations()
 
 
 def pidfd_create(task: Task, target: Task, flags: int) -> int:
     """A new descriptor of `target`, always close-on-exec. Errors: EMFILE, ENFILE."""
     ref = PidRef(target, bool(flags & PIDFD_THREAD))
-    mode = O_RDWR | flags & O_NONBLOCK
-    return anon_inode_getfd(task, b"[pidfd]", PIDFD_FOPS, ref, mode, True)
+    sb = _super(task.machine)
+    dentry = Dentry(sb, None, b"")
+    inode = dentry.d_inode = Inode(sb, _number(sb, ref), S_IFREG | 0o700)
+    inode.i_op, inode.i_fop, inode.i_private = _INODE_OPS, PIDFD_FOPS, ref
+    inode.i_atime = inode.i_mtime = inode.i_ctime = task.machine.clock.realtime()
+    flags = O_RDWR | flags & (O_NONBLOCK | PIDFD_THREAD)
+    mode = FMODE_READ | FMODE_WRITE | FMODE_STREAM
+    fs: PidFs = sb.s_fs_info
+    file = alloc_file(Path(fs.mnt, dentry), inode, flags, mode, task.cred, PIDFD_FOPS)
+    file.private_data = ref
+    try:
+        fd = alloc_fd(task, 0, True)
+    except Exception:
+        fput(file)
+        raise
+    fd_install(task, fd, file)
+    return fd
+
+
+def _super(machine: Machine) -> SuperBlock:
+    """The machine's pidfs, made at the first use."""
+    sb: SuperBlock | None = machine.misc.get(_SB)
+    if sb is None:
+        sb = machine.misc[_SB] = SuperBlock(machine, _TYPE, SuperOperations())
+        sb.s_magic = PID_FS_MAGIC
+        sb.s_d_op = _DENTRY_OPS
+        sb.s_root = Dentry(sb, None, b"/")
+        sb.s_root.d_inode = Inode(sb, sb.new_ino(), 0o040000)
+        sb.s_fs_info = PidFs(machine.new_mount(sb.s_root, "pidfs"))
+    return sb
+
+
+def _number(sb: SuperBlock, ref: PidRef) -> int:
+    """The inode number of a process (of a thread, if it isn't the first one)."""
+    numbers: dict[SignalStruct | Task, int] = sb.s_fs_info.numbers
+    key = ref.own or ref.group
+    found = numbers.get(key)
+    if found is None:
+        if len(numbers) >= _MANY:
+            _forget_dead(numbers)
+        found = numbers[key] = sb.new_ino()
+    return found
+
+
+def _forget_dead(numbers: dict[SignalStruct | Task, int]) -> None:
+    """Nobody can ask again for the numbers of processes that have been waited for."""
+    for key in tuple(numbers):
+        task = key if isinstance(key, Task) else key.leader
+        if task.state is TaskState.DEAD:
+            del numbers[key]
 
 
 def pidfd_pid(task: Task, fd: int) -> PidRef:
