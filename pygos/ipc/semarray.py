@@ -32,7 +32,7 @@ SemOp = tuple[int, int, int]
 class SemArray(IpcObject):
     """struct sem_array."""
 
-    __slots__ = ("ctime", "nsems", "otime", "pids", "serial", "undos", "vals", "waiting")
+    __slots__ = ("complex", "ctime", "nsems", "otime", "pids", "serial", "undos", "vals", "waiting")
 
     def __init__(self, task: Task, key: int, mode: int, nsems: int) -> None:
         super().__init__(task, key, mode)
@@ -47,6 +47,8 @@ class SemArray(IpcObject):
         #: The undo structures of processes, one each.
         self.undos: dict[SemUndo, None] = {}
         self.serial = 0
+        #: Sleepers with more than one operation.
+        self.complex = 0
 
     @property
     def cost(self) -> int:
@@ -167,6 +169,7 @@ def enqueue(sma: SemArray, queue: SemQueue) -> None:
     if not queue.serial:
         sma.serial += 1
         queue.serial = sma.serial
+    sma.complex += len(queue.ops) > 1
     waiters = sma.waiting.setdefault(queue.num, {})
     last = next(reversed(waiters), None)
     waiters[queue] = None
@@ -174,13 +177,15 @@ def enqueue(sma: SemArray, queue: SemQueue) -> None:
         sma.waiting[queue.num] = dict.fromkeys(sorted(waiters, key=_by_serial))
 
 
-def dequeue(sma: SemArray, queue: SemQueue) -> None:
-    """The sleeper gives up, or is served."""
-    waiters = sma.waiting.get(queue.num)
-    if waiters is not None:
-        waiters.pop(queue, None)
+def dequeue(sma: SemArray, queue: SemQueue, num: int | None = None) -> None:
+    """The sleeper gives up, is served, or waits for another semaphore than `num` now."""
+    place = queue.num if num is None else num
+    waiters = sma.waiting.get(place)
+    if waiters is not None and queue in waiters:
+        sma.complex -= len(queue.ops) > 1
+        del waiters[queue]
         if not waiters:
-            del sma.waiting[queue.num]
+            del sma.waiting[place]
 
 
 def _by_serial(queue: SemQueue) -> int:
@@ -189,60 +194,53 @@ def _by_serial(queue: SemQueue) -> int:
 
 def update_queue(sma: SemArray, changed: list[int]) -> None:
     """Values have changed: let sleepers go on as far as they can, the oldest first."""
-    todo = dict.fromkeys(changed)
+    todo = set(changed)
     while todo:
-        num = next(iter(todo))
-        del todo[num]
-        if num in sma.waiting:
-            todo.update(dict.fromkeys(_serve(sma, num)))
+        todo = _serve(sma, todo)
 
 
-def _serve(sma: SemArray, num: int) -> list[int]:
-    """Go once through the sleepers of a semaphore; the semaphores to look at then."""
-    waiters = sma.waiting[num]
+def _serve(sma: SemArray, nums: set[int]) -> set[int]:
+    """Go through the sleepers of some semaphores; the semaphores to look at again then."""
+    queues = [queue for num in nums for queue in sma.waiting.get(num, ())]
+    if len(nums) > 1:
+        queues.sort(key=_by_serial)
     # Those who wait for zero only look, so they go first.
-    order = sorted(waiters, key=_alters) if sma.vals[num] == 0 else list(waiters)
-    for queue in order:
+    queues.sort(key=_alters)
+    for queue in queues:
         if not queue.task.alive:
             dequeue(sma, queue)
             continue
         before = {op[0]: sma.vals[op[0]] for op in queue.ops}
+        num = queue.num
         try:
             if not perform_ops(sma, queue):
                 if queue.num != num:
-                    _requeue(sma, queue, num)
+                    dequeue(sma, queue, num)
+                    enqueue(sma, queue)
                 continue
         except Errno as error:
             _finish(sma, queue, num, type(error))
             continue
         _finish(sma, queue, num, None)
-        changed = [n for n, old in before.items() if sma.vals[n] > old or sma.vals[n] == 0 != old]
+        changed = [n for n, old in before.items() if _matters(sma, old, sma.vals[n])]
         if changed:
             # Those before it may be able to go on now: begin anew.
-            return [num, *changed]
-    return []
+            return nums.union(changed)
+    return set()
+
+
+def _matters(sma: SemArray, old: int, new: int) -> bool:
+    """Can the change of a value let others go on? Less helps only those who want zero."""
+    return new > old or (new != old and (new == 0 or sma.complex > 0))
 
 
 def _alters(queue: SemQueue) -> bool:
     return any(op[1] for op in queue.ops)
 
 
-def _requeue(sma: SemArray, queue: SemQueue, old: int) -> None:
-    """Another semaphore stops it now."""
-    waiters = sma.waiting[old]
-    waiters.pop(queue, None)
-    if not waiters:
-        del sma.waiting[old]
-    enqueue(sma, queue)
-
-
 def _finish(sma: SemArray, queue: SemQueue, num: int, error: type[Errno] | None) -> None:
     """A sleeper has its outcome: wake it."""
-    waiters = sma.waiting.get(num)
-    if waiters is not None:
-        waiters.pop(queue, None)
-        if not waiters:
-            del sma.waiting[num]
+    dequeue(sma, queue, num)
     queue.error = error
     if error is None:
         sma.otime = now_seconds(queue.task)
@@ -279,6 +277,7 @@ def free_array(sma: SemArray) -> None:
             queue.error = EIDRM
             queue.task.machine.sched.wake_up(queue.task)
     sma.waiting.clear()
+    sma.complex = 0
     for undo in tuple(sma.undos):
         undo.drop()
 
