@@ -96,7 +96,7 @@ class CoreDump:
     """A process that is being dumped (struct core_state and coredump_params)."""
 
     __slots__ = ("file", "finished", "info", "name", "parked", "pending", "pipe", "stream",
-                 "task")  # fmt: skip
+                 "task", "waits")  # fmt: skip
 
     def __init__(self, task: Task, info: SigInfo, name: CoreName) -> None:
         self.task = task
@@ -110,6 +110,8 @@ class CoreDump:
         self.pipe: Pipe | None = None
         self.stream: _Stream | None = None
         self.pending = b""
+        #: The helper has it all, and is to end first.
+        self.waits = False
 
     def hold(self, task: Task) -> bool:
         """A thread of the group runs: True if it sleeps (again), False if it may end now."""
@@ -192,8 +194,7 @@ class CoreDump:
             text = self.pending or self.stream.next()
             if not text:
                 task.group.exit_code |= _CORE_FLAG
-                self._close()
-                break
+                return self._wait_for_helper(pipe)
             try:
                 moved = self.file.f_op.write(task, self.file, KernelBuffer(text), 0)
             except EAGAIN:
@@ -201,12 +202,30 @@ class CoreDump:
                 _sleep(task, pipe.wr_wait)
                 return True
             self.pending = text[moved:]
-        if pipe.readers and int(task.machine.sysctl.get("kernel.core_pipe_limit", 0)):
-            _sleep(task, pipe.wr_wait, pipe.rd_wait)
-            return True
         return False
 
+    def _wait_for_helper(self, pipe: Pipe) -> bool:
+        """All is written. With a limit on helpers the process stays until the reader closes.
+
+        Our end counts as a reader meanwhile: the helper sees the end of the file.
+        """
+        task = self.task
+        if not self.waits:
+            if not int(task.machine.sysctl.get("kernel.core_pipe_limit", 0)):
+                return False
+            self.waits = True
+            pipe.readers += 1
+            pipe.writers -= 1
+            pipe.wake_readers()
+        if pipe.readers < 2:
+            return False
+        _sleep(task, pipe.wr_wait, pipe.rd_wait)
+        return True
+
     def _close(self) -> None:
+        if self.waits and self.pipe is not None:
+            self.pipe.readers -= 1
+            self.pipe.writers += 1
         if self.file is not None:
             fput(self.file)
             self.file = None
