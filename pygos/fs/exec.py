@@ -329,6 +329,7 @@ def begin_new_exec(prm: BinPrm) -> Mm:
         cpu.set_traps(TRAP_TSC)
     cpu.owner = task
     task.mm, task.cpu, task.regs = mm, cpu, cpu.regs
+    machine.zone.current = mm
     mm.owner = task
     vfork_complete(task)
     if old_cpu is not None:

@@ -8,7 +8,7 @@ handler that reserved it sees that state, as handlers run to their end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from pygos.fs.inode import iput
 from pygos.include.errno import EBADF, EINVAL, EMFILE, ENFILE, ETXTBSY
@@ -31,10 +31,23 @@ from pygos.include.uapi.resource import RLIMIT_NOFILE
 
 if TYPE_CHECKING:
     from pygos.include.linux.cred import Cred
+    from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
 
 
 # -- files
+
+
+#: In machine.misc: the limit that was reached and told of.
+_FILE_MAX: Final = "file_max_told"
+
+
+def file_max_reached(machine: Machine) -> NoReturn:
+    """Too many files are open in the machine: ENFILE; the log says so once for each limit."""
+    if machine.misc.get(_FILE_MAX) != machine.file_max:
+        machine.misc[_FILE_MAX] = machine.file_max
+        machine.printk.info(f"VFS: file-max limit {machine.file_max} reached")
+    raise ENFILE
 
 
 def alloc_file(
@@ -47,7 +60,7 @@ def alloc_file(
     """
     machine = inode.i_sb.machine
     if machine.nr_files >= machine.file_max and not cred.capable(CAP_SYS_ADMIN):
-        raise ENFILE
+        file_max_reached(machine)
     if mode & FMODE_WRITE and inode.i_mode & S_IFMT == S_IFREG:
         if inode.i_writecount < 0:
             raise ETXTBSY

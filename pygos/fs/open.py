@@ -11,6 +11,7 @@ from pygos.fs.file_table import (
     alloc_fd,
     alloc_file,
     discard_file,
+    file_max_reached,
     fput,
     put_unused_fd,
 )
@@ -42,7 +43,6 @@ from pygos.include.errno import (
     EINVAL,
     EISDIR,
     ELOOP,
-    ENFILE,
     ENOENT,
     ENOTDIR,
     ENXIO,
@@ -340,7 +340,7 @@ def _path_openat(
             return file
     machine = task.machine
     if machine.nr_files >= machine.file_max and not task.cred.capable(CAP_SYS_ADMIN):
-        raise ENFILE
+        file_max_reached(machine)
     if flags & O_CREAT:
         return _open_create(task, dirfd, name, flags, mode, resolve)
     how = 0 if flags & O_NOFOLLOW else LOOKUP_FOLLOW

@@ -7,7 +7,7 @@ A regular file's pages are its only copy (``Mapping.keep``); names are pinned de
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from pygos.fs.attr import simple_setattr
 from pygos.fs.char_dev import init_special_inode
@@ -86,7 +86,9 @@ _FL_BITS: Final = (
 class TmpfsSuper:
     """s_fs_info: limits and use. A limit of 0 means none."""
 
-    __slots__ = ("gid", "inodes", "max_blocks", "max_inodes", "mode", "uid", "used_blocks")
+    __slots__ = (
+        "gid", "inodes", "max_blocks", "max_inodes", "mode", "uid", "used_blocks", "was_full",
+    )  # fmt: skip
 
     def __init__(self, max_blocks: int = 0, max_inodes: int = 0, mode: int = 0o1777) -> None:
         #: Pages.
@@ -98,6 +100,7 @@ class TmpfsSuper:
         self.mode = mode
         self.uid = 0
         self.gid = 0
+        self.was_full = False
 
 
 class TmpfsInode(Inode):
@@ -107,6 +110,16 @@ class TmpfsInode(Inode):
     t_counted: bool
     #: FS_*_FL.
     t_flags: int
+
+
+def full(sb: SuperBlock, info: TmpfsSuper) -> NoReturn:
+    """No page is left: ENOSPC. The first time the log says so."""
+    if not info.was_full:
+        info.was_full = True
+        sb.machine.printk.info(
+            f"tmpfs: no space left on 0:{sb.s_dev & 0xFF}, size limit {info.max_blocks << 2}k"
+        )
+    raise ENOSPC
 
 
 def reserve_inode(info: TmpfsSuper) -> None:
@@ -126,7 +139,7 @@ class TmpfsMappingOperations(MappingOperations):
         info: TmpfsSuper = inode.i_sb.s_fs_info
         used = info.used_blocks + pages
         if used > info.max_blocks and info.max_blocks:
-            raise ENOSPC
+            full(inode.i_sb, info)
         info.used_blocks = used
         inode.i_blocks += pages << (PAGE_SHIFT - 9)
 

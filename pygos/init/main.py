@@ -246,7 +246,7 @@ class BadWorkingDirectory(Exception):
 
 
 class _Timeout:
-    """Kills the command when its time is over."""
+    """Kills the command when its time is over, and says so in the log."""
 
     __slots__ = ("group",)
 
@@ -254,7 +254,11 @@ class _Timeout:
         self.group = group
 
     def expire(self, now: int) -> None:
-        send_sig_info(self.group.leader, SigInfo(_SIGKILL, 0x80), group=True)
+        leader = self.group.leader
+        name = leader.comm.decode("utf-8", "replace")
+        log = leader.machine.printk
+        log.notice(f"time limit of the run reached: killing {leader.pid} ({name})")
+        send_sig_info(leader, SigInfo(_SIGKILL, 0x80), group=True)
 
 
 def _spawn(machine: Machine, cwd: bytes) -> Task:

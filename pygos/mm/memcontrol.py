@@ -165,7 +165,7 @@ class MemCgroup:
                 return min(count, room)
             full = self._full()
             full.event("max")
-            if reclaim(full, max(count, _RECLAIM_BATCH)):
+            if reclaim(full, max(count, _RECLAIM_BATCH), keep=clean_min(full)):
                 continue
             full.event("oom")
             if not out_of_memory(self.machine, self.zone.current, full):
@@ -329,14 +329,15 @@ def _members(zone: Zone, memcg: MemCgroup) -> set[int]:
     return {number << _KIND_BITS | FILE for number, one in zone.memcgs.items() if one.within(memcg)}
 
 
-def reclaim(memcg: MemCgroup, target: int, direct: bool = True) -> int:
-    """Free clean page cache charged to a group or below; how many pages.
+def reclaim(memcg: MemCgroup, target: int, direct: bool = True, keep: int = 0) -> int:
+    """Free clean page cache charged to a group or below, but for `keep` pages; how many pages.
 
     `direct`: in the middle of a call, so that mapped files and the one being worked on are
     left alone.
     """
     zone = memcg.zone
-    if zone.reclaiming or not memcg.stat[FILE]:
+    target = min(target, memcg.stat[FILE] - keep)
+    if zone.reclaiming or target <= 0:
         return 0
     from pygos.mm.truncate import reclaim_pages
 
@@ -358,6 +359,11 @@ def reclaim(memcg: MemCgroup, target: int, direct: bool = True) -> int:
     memcg.pgscan += scanned
     memcg.pgsteal += freed
     return freed
+
+
+def clean_min(memcg: MemCgroup) -> int:
+    """So many pages of code are left to a group that is full (see PageCacheShrinker)."""
+    return min(memcg.max >> 6, 4096)
 
 
 def _clean_pages(zone: Zone, mapping: Mapping, words: set[int], target: int) -> list[int]:
@@ -413,7 +419,7 @@ def balance(mm: Mm, want: int = _RECLAIM_BATCH) -> None:
     while memcg is not None:
         over = memcg.usage + want - memcg.max
         if over > 0 and memcg.stat[FILE]:
-            reclaim(memcg, over + _RECLAIM_BATCH, direct=False)
+            reclaim(memcg, over + _RECLAIM_BATCH, False, clean_min(memcg))
         memcg = memcg.parent
 
 

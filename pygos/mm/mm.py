@@ -260,6 +260,8 @@ def mmput(mm: Mm) -> None:
 
 def exit_mmap(mm: Mm) -> None:
     """Drop all mappings of an mm that nobody runs in."""
+    if mm.zone.current is mm:
+        mm.zone.current = None
     mm.update_hiwater()
     mm.zone.put_many([pte >> 12 for pte in mm.pt.values() if pte & PTE_ANON])
     mm.pt.clear()

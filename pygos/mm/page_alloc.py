@@ -70,6 +70,9 @@ class Shrinker(Protocol):
         by that call (mapped ones) must be left alone.
         """
 
+    def drop_all(self) -> None:
+        """Give back all that can be had (vm.drop_caches)."""
+
 
 class OomHandler(Protocol):
     """Called when nothing more can be reclaimed (mm/oom.py)."""
@@ -82,9 +85,9 @@ class Zone:
     """All of the machine's frames."""
 
     __slots__ = (
-        "active_mapping", "block_type", "current", "free_area", "free_order", "freed_used",
-        "high_wmark", "last_memcg", "low_wmark", "lru", "mem", "memcgs", "min_wmark", "nr_file",
-        "nr_free", "nr_shmem", "oom", "page_memcg", "pages", "pcp", "ram", "reclaiming",
+        "active_mapping", "block_type", "clean_min", "current", "free_area", "free_order",
+        "freed_used", "high_wmark", "last_memcg", "low_wmark", "lru", "mem", "memcgs",
+        "min_wmark", "nr_file", "nr_free", "nr_shmem", "oom", "page_memcg", "pages", "pcp", "ram", "reclaiming",
         "refcount", "shrinkers", "used",
     )  # fmt: skip
 
@@ -124,6 +127,8 @@ class Zone:
         self.page_memcg: array[int] | None = None
         self.memcgs: dict[int, MemCgroup] = {}
         self.last_memcg = 0
+        #: So many pages of clean page cache aren't reclaimed: 1/64 of RAM, at most 16 MiB.
+        self.clean_min = min(pages >> 6, 4096)
         self.min_wmark = min(max(pages >> 8, 16), 2048)
         self.low_wmark = self.min_wmark * 2 + min(256, pages >> 6)
         self.high_wmark = self.low_wmark * 2 - self.min_wmark

@@ -199,8 +199,15 @@ class PageCacheShrinker:
         self.machine = machine
 
     def shrink(self, target: int, direct: bool) -> int:
-        """See page_alloc.Shrinker. What groups protect (memory.low) goes last, or never."""
+        """See page_alloc.Shrinker. What groups protect (memory.low) goes last, or never.
+
+        Some pages are always left: they are the code that runs. If it had to be read anew for
+        each page that a program takes, nothing would get on; it is better to kill in time.
+        """
         zone = self.machine.zone
+        target = min(target, zone.nr_file - zone.nr_shmem - zone.clean_min)
+        if target <= 0:
+            return 0
         if not zone.memcgs:
             return self._shrink(target, direct, ())
         from pygos.mm.memcontrol import note_low, protected_words
@@ -211,6 +218,10 @@ class PageCacheShrinker:
             note_low(zone)
             freed += self._shrink(target - freed, direct, protected_words(zone, False))
         return freed
+
+    def drop_all(self) -> None:
+        """See page_alloc.Shrinker."""
+        self._shrink(self.machine.zone.nr_file, False, ())
 
     def _shrink(self, target: int, direct: bool, spared: Collection[int]) -> int:
         """Two rounds: a mapping used since the last one is spared once."""

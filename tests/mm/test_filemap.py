@@ -283,6 +283,7 @@ def test_direct_reclaim_leaves_mapped_and_dirty_pages(task: Task) -> None:
     filemap_write(task, dirty, KernelBuffer(b"x"), 0)
     read(task, dirty, 0, 10 * PAGE)
     zone.active_mapping = None
+    zone.clean_min = 0
     zone.reclaim(1000, direct=True)
     assert len(mapping_of(mapped).pages) == 10
     assert set(mapping_of(dirty).pages) == {0}

@@ -164,7 +164,7 @@ def _drop_caches(machine: Machine, what: int) -> None:
     """1: clean pages; 2: unused names."""
     if what & 1:
         for shrinker in machine.zone.shrinkers:
-            shrinker.shrink(machine.zone.nr_file, False)
+            shrinker.drop_all()
     if what & 2 and machine.dcache is not None:
         from pygos.fs.dcache import prune_dcache
 
