@@ -308,7 +308,9 @@ def test_who_may_use_which_namespace(k: Kernel) -> None:
     assert k.call(setxattr, b"/file", b"trusted.t", KernelBuffer(b"1"), 0) == EPERM
     assert k.call(getxattr, b"/file", b"trusted.t", room) == ENODATA
     assert k.call(setxattr, b"/file", b"security.x", KernelBuffer(b"1"), 0) == EPERM
-    assert k.call(setxattr, b"/file", b"security.capability", KernelBuffer(b"1"), 0) == EPERM
+    assert k.call(setxattr, b"/file", b"security.capability", KernelBuffer(b"1"), 0) == EINVAL
+    caps = KernelBuffer(bytes((1, 0, 0, 2)) + bytes(16))
+    assert k.call(setxattr, b"/file", b"security.capability", caps, 0) == EPERM
     assert k.call(setxattr, b"/file", b"user.x", KernelBuffer(b"1"), 0) == 0
     assert names(k, b"/file") == [b"user.x"]
     k.as_user(2, 2)
@@ -317,6 +319,7 @@ def test_who_may_use_which_namespace(k: Kernel) -> None:
 
 
 def test_writing_takes_file_capabilities_away(k: Kernel) -> None:
-    k.call(setxattr, b"/file", b"security.capability", KernelBuffer(b"cap"), 0)
+    caps = KernelBuffer(bytes((1, 0, 0, 2)) + bytes(16))
+    assert k.call(setxattr, b"/file", b"security.capability", caps, 0) == 0
     k.write(k.open(b"/file", os.O_WRONLY), b"x")
     assert names(k, b"/file") == []

@@ -84,8 +84,13 @@ static void report(long ret, uint64_t flags)
 	} else {
 		got = waitpid(ret, &status, __WALL);
 		say("%s %x", got == ret ? "child" : strerrorname_np(errno), status);
-		if (got == -1) /* CLONE_PARENT: not ours */
-			usleep(3000);
+		if (got == -1) { /* CLONE_PARENT: not ours */
+			struct pollfd p = { syscall(SYS_pidfd_open, ret, 0), POLLIN, 0 };
+
+			if (p.fd >= 0) /* else somebody has waited for it already */
+				poll(&p, 1, 500);
+			close(p.fd);
+		}
 	}
 	getcwd(where, sizeof(where));
 	say(" word %d dir %d fd %d ptid %d ctid %d pidfd %d\n", shared_word,
