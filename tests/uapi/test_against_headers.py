@@ -51,8 +51,8 @@ KERNEL_HEADERS = words(
 
 LIBC_HEADERS = words(
     """
-    sys/types.h sys/socket.h netinet/in.h netinet/tcp.h sys/un.h asm/socket.h linux/netlink.h linux/if.h dirent.h
-    unistd.h fcntl.h sys/stat.h sys/statvfs.h sys/mount.h sys/user.h sys/uio.h sys/wait.h
+    sys/types.h sys/socket.h netinet/in.h netinet/tcp.h sys/un.h asm/socket.h linux/netlink.h
+    linux/if.h dirent.h unistd.h fcntl.h sys/stat.h sys/statvfs.h sys/mount.h sys/user.h sys/uio.h sys/wait.h
     sys/eventfd.h sys/timerfd.h sys/signalfd.h sys/select.h syslog.h sys/syslog.h ustat.h
     sys/sysmacros.h
 """
@@ -113,7 +113,8 @@ CHANGED |= {"NSIG", "_NSIG", "SIGRTMAX"}
 INTERNAL = set(
     words(
         """
-    CAP_FULL_SET MQUEUE_MAGIC DIRENT64_NAME DIRENT_NAME EFD_MAX O_PATH_FLAGS VALID_OPEN_FLAGS MINORBITS
+    MQUEUE_MAGIC
+    CAP_FULL_SET DIRENT64_NAME DIRENT_NAME EFD_MAX O_PATH_FLAGS VALID_OPEN_FLAGS MINORBITS
     MINORMASK MAXSYMLINKS MEM_MINOR NULL_MINOR PORT_MINOR ZERO_MINOR FULL_MINOR RANDOM_MINOR
     URANDOM_MINOR KMSG_MINOR TTY_MINOR CONSOLE_MINOR PTMX_MINOR FUSE_MINOR KVM_MINOR TUN_MINOR
     LOOP_CTRL_MINOR VHOST_NET_MINOR MISC_DYNAMIC_MINOR MFD_NAME_MAX_LEN SIGSET_SIZE TASK_COMM_LEN
