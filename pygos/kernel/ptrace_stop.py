@@ -404,9 +404,9 @@ def resume(task: Task, signo: int) -> None:
     if not task.in_syscall and task.exiting is None:
         _settle_restart(task)
     if kind == Stop.SYSCALL and 0 < signo <= 64:
-        from pygos.kernel.sigsend import send_sig
+        from pygos.kernel.sigsend import send_sig_info
 
-        send_sig(task, signo, group=False)
+        send_sig_info(task, SigInfo(signo, SI_KERNEL), False)
     if task.state is TaskState.TRACED:
         unstop(task)
     if task.in_syscall:
