@@ -52,8 +52,8 @@ KERNEL_HEADERS = words(
 LIBC_HEADERS = words(
     """
     sys/types.h sys/socket.h netinet/in.h netinet/tcp.h sys/un.h asm/socket.h linux/netlink.h
-    linux/if.h dirent.h unistd.h fcntl.h sys/stat.h sys/statvfs.h sys/mount.h sys/user.h sys/uio.h sys/wait.h
-    sys/eventfd.h sys/timerfd.h sys/signalfd.h sys/select.h syslog.h sys/syslog.h ustat.h
+    linux/if.h dirent.h unistd.h fcntl.h sys/stat.h sys/statvfs.h sys/mount.h sys/user.h sys/uio.h
+    sys/wait.h sys/eventfd.h sys/timerfd.h sys/signalfd.h sys/select.h syslog.h sys/syslog.h ustat.h
     sys/sysmacros.h
 """
 )
