@@ -60,12 +60,12 @@ static void numbers(void)
 		SHOW(getpgrp());
 		_exit(3);
 	}
-	SHOW(pid);
 	int status;
 	siginfo_t info;
 
 	memset(&info, 0, sizeof info);
 	SHOW(waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
+	SHOW(pid);
 	SHOW(info.si_pid);
 	SHOW(waitpid(pid, &status, 0));
 	SHOW(WEXITSTATUS(status));
@@ -254,8 +254,8 @@ static void limits(void)
 		SHOW(getpid());
 		_exit(0);
 	}
-	SHOW(pid);
 	waitpid(pid, &status, 0);
+	SHOW(pid);
 	wanted[0] = 1;
 	SHOW(syscall(SYS_clone3, &args, sizeof args));
 	wanted[0] = -5;
@@ -276,8 +276,8 @@ static void limits(void)
 		SHOW(getpid());
 		_exit(0);
 	}
-	SHOW(pid);
 	waitpid(pid, &status, 0);
+	SHOW(pid);
 }
 
 static void procfs(void)
@@ -319,8 +319,8 @@ static void procfs(void)
 	pid = fork();
 	if (pid == 0)
 		_exit(0);
-	SHOW(pid);
 	waitpid(pid, NULL, 0);
+	SHOW(pid);
 }
 
 static void credentials(void)
@@ -416,7 +416,7 @@ int main(void)
 		_exit(0);
 	}
 	read(fds[0], &byte, 1);
-	SHOW(kill(pid, SIGUSR2));
+	kill(pid, SIGUSR2);
 	usleep(20000);
 	write(fds[0], "g", 1);
 	SHOW(waitpid(pid, &status, 0) == pid);
