@@ -223,14 +223,16 @@ def run_init(
         do_exit(task, 0)
         raise
     machine.main_group = task.group
-    deadline = None
+    deadline = timer = None
     if timeout_ns is not None:
         deadline = machine.clock.monotonic() + timeout_ns
-        machine.timers.add(deadline, _Timeout(task.group))
+        timer = machine.timers.add(deadline, _Timeout(task.group))
     machine.sched.add(task)
     try:
         status = machine.sched.run()
     finally:
+        if timer is not None:
+            timer.cancel()
         kill_all(machine)
     if deadline is not None and machine.clock.monotonic() >= deadline and status & 0x7F == 9:
         raise TimeoutError
