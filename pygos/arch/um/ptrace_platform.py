@@ -15,6 +15,7 @@ from typing import Final
 from pygos.arch.um import traps
 from pygos.arch.um.affinity import Affinity
 from pygos.arch.um.cpu import Stub, UmCpu
+from pygos.arch.um.crowd import MANY, Crowd
 from pygos.arch.um.space import UmSpace
 from pygos.arch.x86.regs import NREGS, R15, RIP
 from pygos.host import HostError, libc
@@ -80,6 +81,8 @@ class UmPtrace:
         self._pid = os.getpid()
         #: False: nothing but one pending CPU can produce an event.
         self._busy = False
+        #: How to wait, once there are very many stubs.
+        self._crowd: Crowd | None = None
         self._init_memory()
         code = ram.code
         self._run, self._start, self._fetch = code.run, code.start, code.fetch
@@ -175,6 +178,8 @@ class UmPtrace:
         stub.attach(list_addr, self.batch_addr)
         stub.traps = traps
         self.stubs[pid] = stub
+        if len(self.stubs) > MANY and self._crowd is None:
+            self._crowd = Crowd()
         return stub
 
     def discard_stub(self, stub: Stub) -> None:
@@ -404,7 +409,8 @@ class UmPtrace:
             late = deadline is not None and deadline <= monotonic_ns()
             if late or self.events.files:
                 self._told = self.events.dispatch(False) or late
-            if len(self.pending) == 1 and not self.running and not self._told:
+            alone = len(self.pending) == 1 and not self.running and self._crowd is None
+            if alone and not self._told:
                 trapped = self._run_watched(self.pending.pop(), deadline)
                 if trapped is not None:
                     return trapped
@@ -435,6 +441,9 @@ class UmPtrace:
     def _collect(self, options: int) -> None:
         """Wait for a stop (or just look, with WNOHANG) and take all others there are, so
         that a stub that stops often can't hide one that stops later in the host's list."""
+        if self._crowd is not None:
+            self._crowd.collect(self, options)
+            return
         words = self._wait_words
         words[2] = options
         while True:
@@ -447,6 +456,24 @@ class UmPtrace:
             if not self.running:
                 return
             words[2] = os.WNOHANG
+
+    def awaited(self) -> list[int]:
+        """The processes that may stop: running stubs, and the watcher."""
+        return [*self.running, self._watcher] if self._watching else list(self.running)
+
+    def look_at(self, pid: int) -> bool:
+        """Has this one of them stopped? Then its trap, if it is one, is ready."""
+        words = self._wait_words
+        words[0], words[2] = pid, os.WNOHANG
+        found = self._wait4(self._wait_addr)
+        words[0] = self._group
+        if found == -_ECHILD and pid in self.running:
+            cpu = self.running.pop(pid)
+            traps.dead(cpu.trap)
+            self._ready.extend(cpu.trapped)
+        elif found > 0:
+            self._stopped(pid, words[1] & 0xFFFFFFFF)
+        return found != 0
 
     def _stopped(self, pid: int, status: int) -> None:
         """A member of the process group changed state."""
@@ -497,5 +524,7 @@ class UmPtrace:
                 break
         self.pending.clear()
         self.running.clear()
+        if self._crowd is not None:
+            self._crowd.close()
         self.events.close()
         self.affinity.close()
