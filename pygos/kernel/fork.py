@@ -387,6 +387,7 @@ def _copy_mm(task: Task, child: Task, flags: int) -> None:
 def _copy_identity(task: Task, child: Task, args: CloneArgs) -> None:
     child.comm = task.comm
     child.personality = task.personality
+    child.loginuid, child.sessionid = task.loginuid, task.sessionid
     child.flags = task.flags
     child.dumpable = task.dumpable
     child.no_new_privs = task.no_new_privs

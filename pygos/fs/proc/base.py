@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pygos.fs.attr import simple_setattr
 from pygos.fs.dcache import d_path
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
 from pygos.fs.proc import (
@@ -27,16 +28,19 @@ from pygos.fs.synthetic import (
     Directory,
     Link,
     Node,
+    Synthetic,
     SyntheticInode,
     SyntheticInodeOperations,
 )
 from pygos.include.errno import EINVAL, ENOENT, EPERM
 from pygos.include.linux.fs import (
+    ATTR_MODE,
     S_IMMUTABLE,
     Dentry,
     DirContext,
     File,
     FsStruct,
+    Iattr,
     Inode,
     Kstat,
     Path,
@@ -62,7 +66,23 @@ class PidInode(SyntheticInode):
         super().__init__(sb, pid_ino(target.pid, place), node, target)
         #: What else it is about: a descriptor and its open file; a mapping's start and end.
         self.key: Any = None
+        if isinstance(node, Synthetic):
+            self.i_op = _FILE_IOPS
         self.i_uid, self.i_gid = _owner(self, target)
+
+
+class PidFileOperations(SyntheticInodeOperations):
+    """A file of a task: its mode stays, its owner comes back with the next look-up."""
+
+    __slots__ = ()
+
+    def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
+        if attr.valid & ATTR_MODE:
+            raise EPERM
+        simple_setattr(inode, attr)
+
+
+_FILE_IOPS: Final = PidFileOperations()
 
 
 def _owner(inode: Inode, target: Task) -> tuple[int, int]:
@@ -323,6 +343,9 @@ _FD_IOPS: Final = FdDirOperations()
 _FD_FOPS: Final = FdDirFileOperations()
 _THREAD_BASE: Final = 0x100
 
+_ATTR_BASE: Final = 0x200
+_ATTR: Final = PidDir("attr", _ATTR_BASE, *extras.ATTR_NODES)
+
 _FIRST: Final[tuple[Node, ...]] = (
     FdDir("fd", 0o500), FdDir("fdinfo", 0o555), namespaces.NS_NODE, net.NET_DIR,
 )  # fmt: skip
@@ -335,7 +358,7 @@ _AFTER: Final[tuple[Node, ...]] = (
     task_mmu.maps, extras.numa_maps, task_mmu.MEM, Link("cwd", _cwd, _cwd_text),
     Link("root", _root, _root_text),
     Link("exe", _exe, _exe_text), process.MOUNTS, process.MOUNTINFO,
-    extras.clear_refs, task_mmu.smaps, task_mmu.smaps_rollup, extras.PAGEMAP, extras.ATTR,
+    extras.clear_refs, task_mmu.smaps, task_mmu.smaps_rollup, extras.PAGEMAP, _ATTR,
     process.wchan, process.stack, sched.pid_schedstat,
     process.cpuset, process.cgroup, process.oom_score, process.oom_adj, process.oom_score_adj,
     process.loginuid, process.sessionid, process.io, idmap.UID_MAP, idmap.GID_MAP,

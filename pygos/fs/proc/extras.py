@@ -10,7 +10,6 @@ from pygos.fs.dcache import d_path
 from pygos.fs.proc.access import living, mm_of, require_access
 from pygos.fs.synthetic import (
     Synthetic,
-    SyntheticDir,
     SyntheticFileOperations,
     synthetic,
 )
@@ -55,7 +54,7 @@ def mountstats(task: Task, target: Any) -> bytes:
 _NOTIFY: Final = ("signal", "none", "thread")
 
 
-@synthetic("timers", 0o444)
+@synthetic("timers", 0o444, require_access)
 def timers(task: Task, target: Any) -> str:
     """timer_create(2)'s timers of the process."""
     group = living(target).group
@@ -188,8 +187,7 @@ def _set_no_attr(task: Task, target: Any, data: bytes) -> None:
     raise EINVAL
 
 
-ATTR: Final = SyntheticDir(
-    "attr",
+ATTR_NODES: Final = (
     Synthetic("current", 0o666, _no_attr, _set_no_attr),
     Synthetic("prev", 0o444, _no_attr),
     *(

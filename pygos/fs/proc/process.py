@@ -15,7 +15,12 @@ from pygos.include.errno import EACCES, EFAULT, EINVAL, EPERM, ESRCH
 from pygos.include.linux.fs import File, Inode
 from pygos.include.linux.pid_namespace import pid_vnr
 from pygos.include.linux.sched import TaskState
-from pygos.include.uapi.capability import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
+from pygos.include.uapi.capability import (
+    CAP_AUDIT_CONTROL,
+    CAP_SYS_ADMIN,
+    CAP_SYS_NICE,
+    CAP_SYS_RESOURCE,
+)
 from pygos.include.uapi.poll import POLLERR, POLLIN, POLLPRI, POLLRDNORM
 from pygos.kernel.task_io_accounting import FIELDS, group_io
 
@@ -60,16 +65,17 @@ def cmdline(task: Task, target: Any) -> bytes:
 
 @synthetic("environ", 0o400, require_access)
 def environ(task: Task, target: Any) -> bytes:
-    """The environment the program was started with."""
-    mm = mm_of(target)
+    """The environment the program was started with; nothing once it has gone."""
+    mm = target.mm
     return _read_area(mm, mm.env_start, mm.env_end) if mm is not None else b""
 
 
 @synthetic("auxv", 0o400, require_access)
 def auxv(task: Task, target: Any) -> bytes:
-    """The ELF auxiliary vector."""
-    mm = mm_of(target)
-    return mm.auxv if mm is not None else b""
+    """The ELF auxiliary vector; nothing once the program has gone."""
+    mm = target.mm
+    found: bytes = mm.auxv if mm is not None else b""
+    return found
 
 
 @synthetic("comm", 0o644)
@@ -248,23 +254,37 @@ def _set_oom_adj(task: Task, target: Any, data: bytes) -> None:
 # -- ids
 
 
+_NOBODY: Final = 0xFFFF_FFFF
+
+
 @synthetic("loginuid", 0o644)
 def loginuid(task: Task, target: Any) -> str:
-    """Never set: there is no audit."""
-    return "4294967295"
+    """Who logged in; whatever the process does later."""
+    return f"{living(target).loginuid}"
+
+
+@loginuid.setter
+def _set_loginuid(task: Task, target: Any, data: bytes) -> None:
+    """Once for everybody, again with a privilege; begins a session of its own."""
+    if living(target) is not task:
+        raise EPERM
+    text = data.strip(b" \t\n\0")
+    if not text.isdigit() or int(text) > _NOBODY:
+        raise EINVAL
+    if task.loginuid != _NOBODY and not task.cred.capable(CAP_AUDIT_CONTROL):
+        raise EPERM
+    task.loginuid = int(text)
+    if task.loginuid == _NOBODY:
+        task.sessionid = _NOBODY
+        return
+    misc = task.machine.misc
+    task.sessionid = misc["audit_sessions"] = misc.get("audit_sessions", 0) + 1
 
 
 @synthetic("sessionid")
 def sessionid(task: Task, target: Any) -> str:
-    """Never set: there is no audit."""
-    return "4294967295"
-
-
-def _refuse(task: Task, target: Any, data: bytes) -> None:
-    raise EPERM
-
-
-loginuid.store = _refuse
+    """The number of that login."""
+    return f"{living(target).sessionid}"
 
 
 @synthetic("coredump_filter", 0o644)

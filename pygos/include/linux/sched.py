@@ -317,6 +317,7 @@ class Task:
         "jobctl",
         "keep_caps",
         "last_run",
+        "loginuid",
         "machine",
         "maj_flt",
         "min_flt",
@@ -358,6 +359,7 @@ class Task:
         "se",
         "seccomp",
         "security",
+        "sessionid",
         "set_child_tid",
         "sighand",
         "slice_end",
@@ -524,6 +526,8 @@ class Task:
         self.keep_caps = False
         self.dumpable = 1
         self.personality = 0
+        #: Who logged in, and the number of that login; -1 as u32: nobody (audit).
+        self.loginuid = self.sessionid = 0xFFFF_FFFF
         self.timer_slack = 50_000
         #: What PR_SET_TIMERSLACK 0 means: the slack of the parent at the fork.
         self.default_timer_slack = 50_000
