@@ -76,6 +76,7 @@ from pygos.include.uapi.mount import (
 )
 
 if TYPE_CHECKING:
+    from pygos.include.linux.fs import SuperBlock
     from pygos.include.linux.sched import Task
 
 _ATIME: Final = MNT_NOATIME | MNT_NODIRATIME | MNT_RELATIME
@@ -282,7 +283,7 @@ def _do_new_mount(
     mnt = kern_mount(task, fstype, source, flags, data)
     try:
         if kind.userns_visible and task.cred.user_ns is not None:
-            _check_revealing(task, mnt)
+            mnt.mnt_flags |= check_revealing(task, mnt.mnt_sb, mnt.mnt_flags)
         add_mount(task, mnt, _place(path))
     except BaseException:
         deactivate(mnt.mnt_sb)
@@ -302,23 +303,22 @@ def add_mount(task: Task, mnt: Mount, path: Path) -> None:
     attach_tree(task, mnt, path)
 
 
-def _check_revealing(task: Task, new: Mount) -> None:
+def check_revealing(task: Task, sb: SuperBlock, wanted: int) -> int:
     """procfs and sysfs show the machine: they may be mounted in a user namespace only where
-    one is seen already, whole and with no fewer restrictions. EPERM."""
+    one is seen already, whole and with no fewer restrictions, which are locked. EPERM."""
     for mnt in task.nsproxy.mnt.table.values():
-        if mnt.mnt_sb.s_type.name != new.mnt_sb.s_type.name:
+        if mnt.mnt_sb.s_type.name != sb.s_type.name:
             continue
         if mnt.mnt_root is not mnt.mnt_sb.s_root:
             continue
         flags = mnt.mnt_flags
-        if flags & MNT_LOCK_READONLY and not new.mnt_flags & MNT_READONLY:
+        if flags & MNT_LOCK_READONLY and not wanted & MNT_READONLY:
             continue
-        if flags & MNT_LOCK_ATIME and (flags ^ new.mnt_flags) & _ATIME:
+        if flags & MNT_LOCK_ATIME and (flags ^ wanted) & _ATIME:
             continue
         if any(child.mnt_flags & MNT_LOCKED and _covers(child) for child in mnt.mnt_children):
             continue
-        new.mnt_flags |= flags & (MNT_LOCK_READONLY | MNT_LOCK_ATIME)
-        return
+        return flags & (MNT_LOCK_READONLY | MNT_LOCK_ATIME)
     raise EPERM
 
 
