@@ -191,6 +191,7 @@ class Machine:
 
         CommandNotFound and CommandNotExecutable say that it could not be started. Processes
         that it leaves running are killed.
+        Ctrl-C ends the run with KeyboardInterrupt; the machine can be used again.
         """
         from pygos._interrupt import DeferInterrupt
         from pygos.drivers.memstream import BytesSink, BytesSource
