@@ -64,9 +64,9 @@ class MemCgroup:
     """The memory of one group (struct mem_cgroup). Sizes in pages."""
 
     __slots__ = (
-        "events", "events_local", "high", "id", "local_peak", "low", "machine", "max", "min",
-        "offline", "oom_group", "owner", "parent", "peak", "pgscan", "pgsteal", "stat",
-        "swap_high", "swap_max", "usage", "watchers", "zone",
+        "children", "events", "events_local", "high", "id", "local_peak", "low", "machine",
+        "max", "min", "offline", "oom_group", "owner", "parent", "peak", "pgscan", "pgsteal",
+        "stat", "swap_high", "swap_max", "usage", "watchers", "zone",
     )  # fmt: skip
 
     def __init__(self, machine: Machine, parent: MemCgroup | None, owner: MemcgOwner) -> None:
@@ -88,6 +88,10 @@ class MemCgroup:
         self.events = dict.fromkeys(EVENTS, 0)
         self.events_local = dict.fromkeys(EVENTS, 0)
         self.offline = False
+        #: Groups below that have the controller or still have frames.
+        self.children: dict[MemCgroup, None] = {}
+        if parent is not None:
+            parent.children[self] = None
         self.id = register(zone, self)
 
     def within(self, other: MemCgroup) -> bool:
@@ -204,14 +208,27 @@ class MemCgroup:
             at.stat[kind] -= count
             at = at.parent
         if self.offline and not self.usage:
-            self.zone.memcgs.pop(self.id, None)
+            self._forget()
 
     def go_offline(self) -> None:
         """The group is gone; its frames keep counting for those above until they are freed."""
         self.offline = True
         self.max = self.high = PAGE_COUNTER_MAX
+        self.protect(0, 0)
         if not self.usage:
-            self.zone.memcgs.pop(self.id, None)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Nothing is charged to a group that is gone any more."""
+        self.zone.memcgs.pop(self.id, None)
+        if self.parent is not None:
+            self.parent.children.pop(self, None)
+
+    def protect(self, low: int, min: int) -> None:
+        """memory.low and memory.min."""
+        was = bool(self.low or self.min)
+        self.low, self.min = low, min
+        self.zone.nr_protected += bool(low or min) - was
 
     # -- limits
 
@@ -324,9 +341,12 @@ def memcg_of_frame(zone: Zone, pfn: int) -> MemCgroup | None:
 # -- reclaim
 
 
-def _members(zone: Zone, memcg: MemCgroup) -> set[int]:
+def _members(memcg: MemCgroup) -> set[int]:
     """The words of page cache frames of a group and those below."""
-    return {number << _KIND_BITS | FILE for number, one in zone.memcgs.items() if one.within(memcg)}
+    found = [memcg]
+    for one in found:
+        found.extend(one.children)
+    return {one.id << _KIND_BITS | FILE for one in found}
 
 
 def reclaim(memcg: MemCgroup, target: int, direct: bool = True, keep: int = 0) -> int:
@@ -342,7 +362,7 @@ def reclaim(memcg: MemCgroup, target: int, direct: bool = True, keep: int = 0) -
     from pygos.mm.truncate import reclaim_pages
 
     zone.reclaiming = True
-    words = _members(zone, memcg)
+    words = _members(memcg)
     freed = scanned = 0
     try:
         for mapping in tuple(zone.lru):
@@ -399,6 +419,8 @@ def protection(memcg: MemCgroup, low: bool) -> int:
 
 def protected_words(zone: Zone, low: bool) -> set[int]:
     """The words of page cache frames that reclaim for the whole machine leaves alone."""
+    if not zone.nr_protected:
+        return set()
     return {
         number << _KIND_BITS | FILE
         for number, one in zone.memcgs.items()
@@ -435,7 +457,7 @@ def cache_stat(memcg: MemCgroup) -> tuple[int, int]:
     zone = memcg.zone
     owners = zone.page_memcg
     assert owners is not None
-    words = _members(zone, memcg)
+    words = _members(memcg)
     dirty = active = 0
     for mapping in zone.lru:
         pages = mapping.pages

@@ -87,8 +87,8 @@ class Zone:
     __slots__ = (
         "active_mapping", "block_type", "clean_min", "current", "free_area", "free_order",
         "freed_used", "high_wmark", "last_memcg", "low_wmark", "lru", "mem", "memcgs",
-        "min_wmark", "nr_file", "nr_free", "nr_shmem", "oom", "page_memcg", "pages", "pcp", "ram", "reclaiming",
-        "refcount", "shrinkers", "used",
+        "min_wmark", "nr_file", "nr_free", "nr_protected", "nr_shmem", "oom",
+        "page_memcg", "pages", "pcp", "ram", "reclaiming", "refcount", "shrinkers", "used",
     )  # fmt: skip
 
     def __init__(self, ram: Ram) -> None:
@@ -127,6 +127,8 @@ class Zone:
         self.page_memcg: array[int] | None = None
         self.memcgs: dict[int, MemCgroup] = {}
         self.last_memcg = 0
+        #: How many of them have memory.low or memory.min.
+        self.nr_protected = 0
         #: So many pages of clean page cache aren't reclaimed: 1/64 of RAM, at most 16 MiB.
         self.clean_min = min(pages >> 6, 4096)
         self.min_wmark = min(max(pages >> 8, 16), 2048)

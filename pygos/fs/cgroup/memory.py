@@ -63,6 +63,14 @@ class LimitFile(CgroupFile):
             self.change(_memcg(cgroup), pages)
 
 
+def _set_min(memcg: MemCgroup, pages: int) -> None:
+    memcg.protect(memcg.low, pages)
+
+
+def _set_low(memcg: MemCgroup, pages: int) -> None:
+    memcg.protect(pages, memcg.min)
+
+
 @cgroup_file("memory.current", 40)
 def current(task: Task, cgroup: Cgroup) -> str:
     """What the group and those below use."""
@@ -182,7 +190,7 @@ def swap_events(task: Task, cgroup: Cgroup) -> str:
 
 FILES: Final = (
     current, PEAK,
-    LimitFile("memory.min", 42, "min", None), LimitFile("memory.low", 43, "low", None),
+    LimitFile("memory.min", 42, "min", _set_min), LimitFile("memory.low", 43, "low", _set_low),
     LimitFile("memory.high", 44, "high", MemCgroup.set_high),
     LimitFile("memory.max", 45, "max", MemCgroup.set_max),
     events, events_local, stat, numa_stat, oom_group, RECLAIM,
