@@ -372,8 +372,9 @@ PID_DIR: Final = PidDir(
     process.coredump_filter, timens.TIMENS_OFFSETS, extras.timers, process.timerslack_ns,
 )  # fmt: skip
 THREAD_DIR: Final = PidDir(
-    "", _THREAD_BASE, *_FIRST, *_BEFORE, array.thread_stat, *_AFTER, process.children
-)
+    "", _THREAD_BASE, *_FIRST, *_BEFORE, array.thread_stat,
+    *[process.thread_io if node is process.io else node for node in _AFTER], process.children,
+)  # fmt: skip
 
 
 def pid_directory(sb: SuperBlock, target: Task) -> Inode:

@@ -327,12 +327,17 @@ def _set_timerslack(task: Task, target: Any, data: bytes) -> None:
 
 @synthetic("io", 0o400, require_access)
 def io(task: Task, target: Any) -> str:
-    """Bytes and calls; read_bytes is what came from the host."""
-    group = living(target).group
-    if group.leader is target:
-        values = group_io(group)
-    else:
-        values = [getattr(target, name) for name in FIELDS]
+    """Bytes and calls of a process; read_bytes is what came from the host."""
+    return _io_text(group_io(living(target).group))
+
+
+@synthetic("io", 0o400, require_access)
+def thread_io(task: Task, target: Any) -> str:
+    """The same of one thread."""
+    return _io_text([getattr(living(target), name) for name in FIELDS])
+
+
+def _io_text(values: list[int]) -> str:
     names = ("rchar", "wchar", "syscr", "syscw", "read_bytes", "write_bytes")
     lines = [f"{name}: {value}\n" for name, value in zip(names, values, strict=True)]
     return "".join(lines) + "cancelled_write_bytes: 0\n"

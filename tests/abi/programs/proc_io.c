@@ -11,11 +11,13 @@ struct io {
 };
 
 /* The counters, and how many bytes it took to read them. */
+static const char *counters = "/proc/self/io";
+
 static struct io look(void)
 {
 	struct io io = {0};
 	char text[500];
-	int fd = open("/proc/self/io", O_RDONLY);
+	int fd = open(counters, O_RDONLY);
 
 	io.size = read(fd, text, sizeof text - 1);
 	close(fd);
@@ -120,6 +122,10 @@ int main(void)
 	COUNT(read(pipes[0], null, 1000));
 	COUNT(read(pipes[0], null, 1000));
 	COUNT(getdents64(open(".", O_RDONLY), null, 5000) > 0);
+	COUNT(in_thread(zero));
+	COUNT(in_a_child(zero));
+	counters = "/proc/thread-self/io";
+	COUNT(read(zero, null, 10));
 	COUNT(in_thread(zero));
 	COUNT(in_a_child(zero));
 	fputs(lines, stdout);
