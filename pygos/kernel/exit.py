@@ -256,6 +256,12 @@ def _tracer_signal(task: Task) -> int:
     return task.exit_signal if own and task is task.group.leader and alone(task) else SIGCHLD
 
 
+def ignores_children(parent: Task) -> bool:
+    """Does the parent want no zombies?"""
+    action = parent.sighand.action[SIGCHLD]
+    return action.handler == SIG_IGN or bool(action.flags & SA_NOCLDWAIT)
+
+
 def do_notify_parent(task: Task, signo: int) -> bool:
     """A zombie's signal to its parent or tracer; True: nobody will wait for it."""
     parent = task.ptracer or task.real_parent
@@ -264,8 +270,7 @@ def do_notify_parent(task: Task, signo: int) -> bool:
         group.poll_queue.wake_all(1)
     nobody = parent is task.machine.pid1
     if not task.ptrace and signo == SIGCHLD:
-        action = parent.sighand.action[SIGCHLD]
-        nobody = nobody or action.handler == SIG_IGN or bool(action.flags & SA_NOCLDWAIT)
+        nobody = nobody or ignores_children(parent)
     # clone(2) takes any exit signal; one that doesn't exist is just not sent.
     if 0 < signo <= NSIG and parent is not task.machine.pid1:
         info = exit_siginfo(task, signo)

@@ -140,6 +140,12 @@ def signal_stop(task: Task, info: SigInfo) -> bool:
     return ptrace_stop(task, Stop.SIGNAL, info.signo, CLD_TRAPPED, 0, info)
 
 
+def handler_stop(task: Task) -> bool:
+    """A step ended in the frame of a signal handler (signal_setup_done); True if it stopped."""
+    disable_step(task)
+    return _notify(task, Stop.EVENT, SIGTRAP, CLD_TRAPPED, 0)
+
+
 def stop_ended(task: Task) -> SigInfo | None:
     """Back from a stop for a signal: the one to deliver now, if any."""
     pt = task.pt
@@ -363,7 +369,7 @@ def ptrace_unlink(task: Task) -> None:
 
 def ptrace_detach(tracer: Task, task: Task) -> bool:
     """Stop tracing; True if the tracee is a zombie that nobody is interested in."""
-    from pygos.kernel.exit import alone, do_notify_parent
+    from pygos.kernel.exit import alone, do_notify_parent, ignores_children
 
     ptrace_unlink(task)
     if task.state is not TaskState.ZOMBIE:
@@ -372,7 +378,10 @@ def ptrace_detach(tracer: Task, task: Task) -> bool:
         return True
     if not alone(task):
         return False
-    return do_notify_parent(task, task.exit_signal)
+    if task.real_parent.group is not tracer.group:
+        return do_notify_parent(task, task.exit_signal)
+    # It has been told already, as the tracer.
+    return ignores_children(tracer)
 
 
 def exit_ptrace(tracer: Task) -> None:

@@ -53,6 +53,7 @@ from pygos.include.uapi.signal import (
     SIGTSTP,
     SS_AUTODISARM,
 )
+from pygos.kernel.entry_work import SYSCALL_WORK_EXIT_TRAP
 from pygos.kernel.jobctl import (
     do_signal_stop,
     is_orphaned_pgrp,
@@ -134,6 +135,8 @@ def do_signal(task: Task, restart: type[Restart] | None = None) -> None:
         _handle_signal(task, *caught, restart)
         restart = None
         delivered = True
+        if task.syscall_work & SYSCALL_WORK_EXIT_TRAP and _handler_stop(task):
+            break
     if task.state is not TaskState.RUNNING:
         task.restart_class = restart
         return
@@ -213,6 +216,13 @@ def _signal_stop(task: Task, info: SigInfo) -> bool:
     from pygos.kernel.ptrace_stop import signal_stop
 
     return signal_stop(task, info)
+
+
+def _handler_stop(task: Task) -> bool:
+    """The tracer steps: it sees the handler before its first instruction."""
+    from pygos.kernel.ptrace_stop import handler_stop
+
+    return handler_stop(task)
 
 
 def _stop_ended(task: Task) -> SigInfo | None:

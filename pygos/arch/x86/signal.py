@@ -139,7 +139,6 @@ def setup_rt_frame(task: Task, info: SigInfo, action: SigAction, oldmask: int) -
     regs[CS] = USER_CS
     regs[SS] = USER_DS
     regs[EFLAGS] &= ~SIGFRAME_EFLAGS_CLEARED
-    regs[ORIG_RAX] = _M64
     cpu.set_fpu(None)
 
 

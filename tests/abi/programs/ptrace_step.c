@@ -119,9 +119,57 @@ static void emulated_steps(void)
 	next_stop("end", pid);
 }
 
+static void on_usr(int sig)
+{
+	(void)sig;
+	__asm__ volatile("nop");
+}
+
+static void with_handler(void)
+{
+	struct sigaction action = { .sa_handler = on_usr };
+
+	sigaction(SIGUSR1, &action, NULL);
+	raise(SIGTRAP);
+}
+
+/* A step that ends in a signal handler's frame; one out of it. */
+static void handler_steps(void)
+{
+	struct user_regs_struct regs;
+	siginfo_t info;
+	pid_t pid = tracee(with_handler);
+	unsigned long before;
+	int n;
+
+	say("-- steps and handlers\n");
+	pt(PTRACE_CONT, pid, 0, 0);
+	next_stop("ready", pid);
+	pt(PTRACE_GETREGS, pid, 0, (long)&regs);
+	before = regs.rip;
+	pt(PTRACE_SINGLESTEP, pid, 0, SIGUSR1);
+	next_stop("step with a signal", pid);
+	pt(PTRACE_GETREGS, pid, 0, (long)&regs);
+	pt(PTRACE_GETSIGINFO, pid, 0, (long)&info);
+	say("at the handler %d code %d TF %d rdi %lld orig_rax %lld\n",
+	    regs.rip == (unsigned long)on_usr, info.si_code, !!(regs.eflags & 0x100),
+	    (long long)regs.rdi, (long long)regs.orig_rax);
+	for (n = 0; n < 100 && regs.rip != before; n++) {
+		pt(PTRACE_SINGLESTEP, pid, 0, 0);
+		if (waitpid(pid, &(int){ 0 }, 0) != pid)
+			break;
+		pt(PTRACE_GETREGS, pid, 0, (long)&regs);
+	}
+	pt(PTRACE_GETSIGINFO, pid, 0, (long)&info);
+	say("back after %d steps, code %d\n", n, info.si_code);
+	pt(PTRACE_CONT, pid, 0, 0);
+	next_stop("end", pid);
+}
+
 int main(void)
 {
 	no_core();
+	handler_steps();
 	steps();
 	emulated_steps();
 	own_flag();
