@@ -48,6 +48,7 @@ from typing import TYPE_CHECKING, Final
 from pygos.arch.x86.regs import ORIG_RAX, RAX
 from pygos.include.linux.ptrace import PT_SUSPEND_SECCOMP
 from pygos.include.linux.sched import TaskState
+from pygos.include.linux.wait import WouldSleep
 
 if TYPE_CHECKING:
     from pygos.include.errno import Restart
@@ -169,12 +170,13 @@ def _seccomp(task: Task, traced: bool) -> None:
     """Ask the filters. `traced`: the tracer has seen the call because they wanted it."""
     if task.ptrace & PT_SUSPEND_SECCOMP:
         return
-    from pygos.kernel.seccomp import secure_computing
-
     if traced and (task.fatal_signal_pending() or task.regs[ORIG_RAX] == _M64):
         raise SkipCall
-    set_stage(task, STAGE_SECCOMP_TRACED if traced else STAGE_SECCOMP)
-    result = secure_computing(task, traced)
+    try:
+        result = task.seccomp.check(task, traced)
+    except WouldSleep:
+        set_stage(task, STAGE_SECCOMP_TRACED if traced else STAGE_SECCOMP)
+        raise
     if task.state is not _RUNNING:
         set_stage(task, 0)
         raise StoppedInCall  # a filter killed the task
@@ -195,7 +197,7 @@ def seccomp_trace(task: Task, data: int) -> bool:
 
     set_stage(task, STAGE_SECCOMP_TRACED)
     if not report_seccomp(task, data):
-        set_stage(task, STAGE_SECCOMP)
+        set_stage(task, 0)
         return False
     return True
 

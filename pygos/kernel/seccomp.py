@@ -114,6 +114,10 @@ class Seccomp:
         #: The length of the chain.
         self.count = count
 
+    def check(self, task: Task, traced: bool) -> int | None:
+        """See secure_computing()."""
+        return secure_computing(task, traced)
+
 
 class _NotConstant(Exception):
     """A program looked at something else than the call's number."""
