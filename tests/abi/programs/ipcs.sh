@@ -20,8 +20,7 @@ ipcs -c
 lsipc -m -b --noheadings -o ID,PERMS,SIZE,NATTCH,STATUS
 lsipc -s -o ID,PERMS,NSEMS
 lsipc -q -o ID,PERMS,USEDBYTES,MSGS
-cut -c 11- /proc/sysvipc/sem
-cut -c 11- /proc/sysvipc/msg
+sed -E "s/^ *(-?[0-9]+|key) //" /proc/sysvipc/sem /proc/sysvipc/msg
 awk "{ \$1 = \$5 = \$14 = \"\"; print }" /proc/sysvipc/shm
 ipcrm -m 0
 ipcrm -m 0
