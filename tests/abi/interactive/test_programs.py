@@ -294,7 +294,8 @@ def test_script(tmp_path: Path) -> None:
 def test_expect(tmp_path: Path) -> None:
     (tmp_path / "dialogue").write_text(
         "set timeout 10\nspawn bash --norc --noprofile\nexpect {shell> }\n"
-        'send "stty -echo; echo re\'\'ady; cat\\r"\nexpect ready\nsend "to cat\\r"\nexpect {to cat}\n'
+        "send \"stty -echo; echo re''ady; cat\\r\"\nexpect ready\n"
+        'send "to cat\\r"\nexpect {to cat}\n'
         'send "\\032"\nexpect Stopped\nexpect {shell> }\nsend "fg\\r"\nexpect cat\n'
         'send "again\\r"\nexpect again\nsend "\\003"\n'
         'expect {shell> }\nsend "exit 6\\r"\nexpect eof\nexit [lindex [wait] 3]\n'
