@@ -188,7 +188,8 @@ def _reparent_children(task: Task) -> None:
             if thread.pdeath_signal and thread.alive:
                 pid, uid = pid_vnr(thread, task.tgid), show_uid(thread, task.cred.uid)
                 info = SigInfo(thread.pdeath_signal, pid=pid, uid=uid)
-                send_sig_info(thread, info, group=True)
+                # Out of an outer pid namespace it reaches even process 1.
+                send_sig_info(thread, info, group=True, force=not pid)
         if reaper.group is not task.group:
             _reparent_leader(task, child)
 

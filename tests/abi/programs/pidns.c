@@ -372,6 +372,30 @@ static void seen_from_above(void)
 	SHOW(WTERMSIG(status));
 }
 
+/* A parent outside dies: the signal it has promised reaches even process 1. */
+static void parent_dies(void)
+{
+	int pair[2];
+	char byte;
+
+	pipe(pair);
+	fflush(stdout);
+	if (fork() == 0) {
+		pid_t pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			write(pair[1], "x", 1);
+			hold();
+		}
+		read(pair[0], &byte, 1);
+		_exit(0);
+	}
+	close(pair[1]);
+	wait(NULL);
+	SHOW(read(pair[0], &byte, 1)); /* nobody is left to write */
+}
+
 int main(void)
 {
 	pid_t self = getpid();
@@ -391,6 +415,7 @@ int main(void)
 	restarts(RB_POWER_OFF);
 	in_child("unshared", unshared);
 	in_child("seen from above", seen_from_above);
+	in_child("parent dies", parent_dies);
 
 	int pair[2];
 
