@@ -82,7 +82,7 @@ def reaper_exits(task: Task) -> None:
 def zap_pid_ns(task: Task) -> None:
     """The last thread of a namespace's init ends: everybody in it ends first.
 
-    Children of processes outside stay zombies until those wait for them.
+    Children and tracees of processes outside stay zombies until those wait for them.
     """
     from pygos.kernel.exit import do_group_exit, release_task
 
@@ -99,9 +99,10 @@ def zap_pid_ns(task: Task) -> None:
             group.group_exit = True
             group.exit_code = SIGKILL
         if member.alive:
+            member.exiting = SIGKILL  # no stop for a tracer
             do_group_exit(member, SIGKILL)
     for member in members(ns, task):
-        if member.group is mine or member.state is not TaskState.ZOMBIE:
+        if member.group is mine or member.state is not TaskState.ZOMBIE or member.ptrace:
             continue
         if member.real_parent.group is mine or not member.real_parent.alive:
             release_task(member)

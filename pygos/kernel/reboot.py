@@ -48,6 +48,7 @@ def _reboot_pid_ns(task: Task, ns: PidNamespace, cmd: int) -> None:
     reaper.group.exit_code = signo
     for thread in tuple(reaper.group.threads):
         if thread is not task and thread.alive:
+            thread.exiting = signo  # no stop for a tracer
             do_group_exit(thread, signo)
     if task.alive:
         do_group_exit(task, signo)
