@@ -90,7 +90,8 @@ def _io_targets(task: Task, which: int, who: int) -> list[Task]:
 
 
 def _check_ioprio(task: Task, ioprio: int) -> None:
-    klass, level = ioprio >> io.IOPRIO_CLASS_SHIFT, ioprio & io.IOPRIO_PRIO_MASK
+    klass = ioprio >> io.IOPRIO_CLASS_SHIFT & io.IOPRIO_CLASS_MASK
+    level = ioprio & io.IOPRIO_NR_LEVELS - 1
     if klass == io.IOPRIO_CLASS_RT:
         if not (task.cred.capable(CAP_SYS_ADMIN) or task.cred.capable(CAP_SYS_NICE)):
             raise EPERM
@@ -112,7 +113,7 @@ def ioprio_set(task: Task, which: Int, who: Int, ioprio: Int) -> int:
         uids = (task.cred.euid, task.cred.uid)
         if target.cred.uid not in uids and not task.cred.capable(CAP_SYS_NICE):
             raise EPERM
-        target.ioprio = ioprio
+        target.ioprio = ioprio & 0xFFFF
     return 0
 
 

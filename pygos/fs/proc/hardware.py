@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.synthetic import Node, SyntheticDir, synthetic
-from pygos.include.errno import EINVAL
+from pygos.include.errno import EIO
 from pygos.include.linux.sched import SigInfo, TaskState
 from pygos.include.uapi.capability import CAP_SYSLOG
 from pygos.include.uapi.major import CONSOLE_MINOR, TTYAUX_MAJOR
@@ -144,7 +144,7 @@ def zoneinfo(task: Task, target: Any) -> str:
 @synthetic("sysrq-trigger", 0o200)
 def sysrq(task: Task, target: Any) -> str:
     """Write only."""
-    raise EINVAL
+    raise EIO
 
 
 @sysrq.setter
