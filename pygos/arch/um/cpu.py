@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pygos.arch.x86.regs import NREGS
 from pygos.host.code import (
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _NR_PRCTL, _NR_ARCH_PRCTL = 157, 158
 _PR_SET_TSC, _ARCH_SET_CPUID = 26, 0x1012
+
+#: A CPU block of zeros.
+_EMPTY: Final = memoryview(bytes(BLOCK_SIZE)).cast("Q")
 
 
 class Stub:
@@ -54,8 +57,7 @@ class Stub:
     def attach(self, list_addr: int, batch_addr: int) -> None:
         """Fill in the block for a process that is about to serve its first thread."""
         block = self.block
-        for index in range(BLOCK_SIZE // 8):
-            block[index] = 0
+        block[:] = _EMPTY
         block[LIST] = list_addr
         block[PID] = block[WHO] = self.pid
         block[BATCH] = batch_addr

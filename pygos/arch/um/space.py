@@ -18,6 +18,7 @@ _MPROTECT: Final = 10 << 32
 _MUNMAP: Final = 11 << 32
 #: Entries of 4 u64 in the list page; the last stays zero and ends the list.
 _LIST_WORDS: Final = 127 * 4
+_EMPTY: Final = memoryview(bytes(_LIST_WORDS * 8)).cast("Q")
 _IDLE_STUBS: Final = 2
 
 
@@ -105,8 +106,7 @@ class UmSpace:
 
     def drop_all(self) -> None:
         """Replace the queue by one entry that unmaps everything."""
-        for index in range(_LIST_WORDS):
-            self._entries[index] = 0
+        self._entries[:_LIST_WORDS] = _EMPTY
         self._append(0, 0, TASK_SIZE, _MUNMAP, 0)
 
     def entry(self, index: int) -> list[int]:
