@@ -65,9 +65,6 @@ class Scheduler(Protocol):
     def set_nice(self, task: Task, nice: int) -> None:
         """Give a task another nice value."""
 
-    def set_slice_timer(self, when: int) -> None:
-        """Look at the running tasks at this time, or before (monotonic ns)."""
-
     def entity(self, task: Task) -> Any:
         """The scheduling entity of a task, made at its first use."""
 

@@ -235,10 +235,8 @@ class RunQueue:
         """TimerTarget: the slice of a running task may be over."""
         self.slice_timer = None
         first = TICK
-        for task in tuple(self.running):
+        for task in self.running:
             self.charge(task, now)
-            if task.group.itimers is not None:
-                self.resched(task)  # its CPU timers are looked at when it stops
             if task.sched_class is self.fair:
                 if self.fair.nr_limited:
                     first = min(first, self.fair.limit(task))

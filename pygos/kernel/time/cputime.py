@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import SignalStruct, Task
 
 _SEC: Final = 1_000_000_000
-#: Timers due later than this are seen at the next tick, ns; none is served more often than
-#: this (a tick of Linux at 250 Hz).
-_FAR: Final = 20_000_000
-_GRAIN: Final = 4_000_000
 #: CPU timers are no finer than this, ns: as a tick of 1,000 Hz.
 _SHORTEST: Final = 1_000_000
 #: CPU clocks: user and system time; user time only.
@@ -138,27 +134,16 @@ class CpuTimers:
         return queue.add(expires, target)
 
     def run_cpu_timers(self, task: Task) -> None:
-        """Expire what is due on the clocks of `task` and of its process.
-
-        If the next one is due before the platform's tick, the scheduler looks again then.
-        """
-        least = _FAR
+        """Expire what is due on the clocks of `task` and of its process."""
         for (thread, which), queue in tuple(self.queues.items()):
-            deadline = queue.next_deadline()
-            if deadline is None or (thread is not None and not thread.alive):
+            if queue.next_deadline() is None:
                 del self.queues[thread, which]
-                continue
-            if thread is not None and thread is not task:
-                continue
-            clock = group_clock(task.group, which) if thread is None else thread_clock(task, which)
-            if deadline <= clock:
-                queue.run(clock)
-                deadline = queue.next_deadline()
-            if deadline is not None:
-                least = min(least, deadline - clock)
-        if least < _FAR:
-            now = task.machine.clock.monotonic()
-            task.machine.sched.set_slice_timer(now + max(least, _GRAIN))
+            elif thread is None:
+                queue.run(group_clock(task.group, which))
+            elif thread is task:
+                queue.run(thread_clock(task, which))
+            elif not thread.alive:
+                del self.queues[thread, which]
         if self.queues:
             self._watch(task)
 
