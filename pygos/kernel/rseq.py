@@ -18,7 +18,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from pygos.arch.x86.regs import RIP
-from pygos.include.errno import EBUSY, EFAULT, EINVAL, EPERM
+from pygos.include.errno import EBUSY, EFAULT, EINVAL, EPERM, Errno
 from pygos.include.linux.syscalls import Int, UInt, UserAddr, syscall
 from pygos.include.uapi.rseq import (
     ORIG_RSEQ_SIZE,
@@ -75,7 +75,7 @@ class Rseq:
             cid = 0 if mm.users == 1 else self._cid(task, mm)
             if self.cpu != task.cpu_nr or self.cid != cid:
                 self._update(mm, task.cpu_nr, cid)
-        except (EFAULT, EINVAL):
+        except Errno:  # OutOfMemory too
             from pygos.kernel.sigsend import force_sigsegv
 
             force_sigsegv(task, 0)

@@ -28,6 +28,7 @@ from pygos.include.dataclass import replace
 from pygos.include.errno import (
     EFAULT,
     EINVAL,
+    ENOMEM,
     ERESTART_RESTARTBLOCK,
     ERESTARTNOINTR,
     ERESTARTSYS,
@@ -298,7 +299,7 @@ def _handle_signal(
         if task.rseq is not None:
             task.rseq.signal_deliver(task)
         setup_rt_frame(task, info, action, task.blocked if saved is None else saved)
-    except (EFAULT, EINVAL):
+    except (EFAULT, EINVAL, ENOMEM):
         force_sigsegv(task, info.signo)
         return
     task.saved_sigmask = None
