@@ -45,6 +45,7 @@ SYSCALLS_LAZY: Final = {
     "inotify_init": "pygos.fs.notify.inotify", "inotify_init1": "pygos.fs.notify.inotify",
     "fsopen": "pygos.fs.fsopen", "fsconfig": "pygos.fs.fsopen", "fsmount": "pygos.fs.fsopen",
     "fspick": "pygos.fs.fsopen", "open_tree": "pygos.fs.open_tree",
+    "statmount": "pygos.fs.statmount", "listmount": "pygos.fs.statmount",
     "move_mount": "pygos.fs.open_tree", "mount_setattr": "pygos.fs.open_tree",
     "inotify_add_watch": "pygos.fs.notify.inotify", "inotify_rm_watch": "pygos.fs.notify.inotify",
 }  # fmt: skip

@@ -150,13 +150,13 @@ def tags(mnt: Mount, reachable: set[Mount]) -> str:
     master = mnt.mnt_master
     if master is not None:
         text += f" master:{master.id}"
-        near = _dominating(mnt, reachable)
+        near = dominating(mnt, reachable)
         if near and near != master.id:
             text += f" propagate_from:{near}"
     return text + " unbindable" if mnt.mnt_flags & MNT_UNBINDABLE else text
 
 
-def _dominating(mnt: Mount, reachable: set[Mount]) -> int:
+def dominating(mnt: Mount, reachable: set[Mount]) -> int:
     """The nearest group above that the reader can see a member of; 0: none."""
     group = mnt.mnt_master
     while group is not None:

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 _NSEC = 1_000_000_000
 _PACK = Stat.STRUCT.pack
 _PACK_STATX = Statx.STRUCT.pack
+#: Numbers of mounts that are never used again begin here (fs/statmount.py).
+_UNIQUE: Final = 1 << 31
 #: The fields after stx_mnt_id: direct I/O, subvolume, atomic writes, spares.
 _STATX_REST = (0,) * 17
 _STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
@@ -176,8 +178,10 @@ def newfstatat(
 def pack_statx(k: Kstat, mask: int) -> bytes:
     """struct statx of attributes: all that we have, whatever was asked for."""
     have = STATX_BASIC_STATS | STATX_MNT_ID | (STATX_BTIME if k.has_btime else 0)
+    mnt_id = k.mnt_id
     if mask & STATX_MNT_ID_UNIQUE:
         have = have & ~STATX_MNT_ID | STATX_MNT_ID_UNIQUE
+        mnt_id += _UNIQUE
     btime = k.btime if k.has_btime else 0
     dev, rdev = k.dev, k.rdev
     return _PACK_STATX(
@@ -185,7 +189,7 @@ def pack_statx(k: Kstat, mask: int) -> bytes:
         k.blocks, k.attributes_mask, k.atime // _NSEC, k.atime % _NSEC, 0,
         btime // _NSEC, btime % _NSEC, 0, k.ctime // _NSEC, k.ctime % _NSEC, 0,
         k.mtime // _NSEC, k.mtime % _NSEC, 0, major(rdev), minor(rdev), major(dev), minor(dev),
-        k.mnt_id, *_STATX_REST,
+        mnt_id, *_STATX_REST,
     )  # fmt: skip
 
 
