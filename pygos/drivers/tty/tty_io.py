@@ -48,6 +48,9 @@ CHUNK: Final = 4096
 #: ns in the tenth of a second that VTIME counts.
 VTIME_UNIT: Final = 100_000_000
 _READABLE: Final = POLLIN | POLLRDNORM
+_SEC: Final = 1_000_000_000
+#: Times of terminals tell within eight seconds when somebody was there, and not how they type.
+_COARSE: Final = ~7
 
 
 class TtyRead:
@@ -131,8 +134,14 @@ class TtyFileOperations(FileOperations):
             return buf.put(bytes((status,)))
         data = tty.ldisc
         if data.icanon and not tty.termios.c_lflag & EXTPROC:
-            return _read_canon(task, tty, file, buf, want)
-        return _read_raw(task, tty, file, buf, want)
+            moved = _read_canon(task, tty, file, buf, want)
+        else:
+            moved = _read_raw(task, tty, file, buf, want)
+        if moved:
+            inode, second = file.f_inode, task.machine.clock.realtime() // _SEC
+            if (second ^ inode.i_atime // _SEC) & _COARSE:
+                inode.i_atime = second * _SEC
+        return moved
 
     def write(self, task: Task, file: File, buf: IoBuffer, pos: int) -> int:
         tty: Tty = file.private_data
@@ -140,7 +149,11 @@ class TtyFileOperations(FileOperations):
             raise EIO
         if tty.termios.c_lflag & TOSTOP:
             tty_check_change(task, tty)
-        return _write(task, tty, file, buf)
+        moved = _write(task, tty, file, buf)
+        inode, second = file.f_inode, task.machine.clock.realtime() // _SEC
+        if (second ^ inode.i_mtime // _SEC) & _COARSE:
+            inode.i_mtime = second * _SEC
+        return moved
 
     def poll(self, task: Task, file: File) -> int:
         tty: Tty = file.private_data
