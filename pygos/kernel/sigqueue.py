@@ -9,7 +9,7 @@ sender gets EAGAIN).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pygos.include.linux.jobctl import JOBCTL_PENDING_MASK
 from pygos.include.linux.sched import SigInfo, SigPending, Task, TaskState
@@ -40,6 +40,7 @@ from pygos.include.uapi.signal import (
 
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
+    from pygos.include.linux.user_namespace import UserNamespace
 
 #: First real-time signal number as the kernel counts.
 RTMIN: Final = 32
@@ -81,25 +82,54 @@ def valid_signal(signo: int) -> bool:
 # -- how many infos a user has queued
 
 
-def _charges(machine: Machine) -> dict[int, int]:
-    charges: dict[int, int] = machine.misc.setdefault(_SIGPENDING_USERS, {})
+def _charges(machine: Machine) -> dict[Any, int]:
+    """By user; those of inner user namespaces by (namespace, user)."""
+    charges: dict[Any, int] = machine.misc.setdefault(_SIGPENDING_USERS, {})
     return charges
 
 
-def sigpending_count(machine: Machine, uid: int) -> int:
+def sigpending_count(machine: Machine, uid: int, ns: UserNamespace | None = None) -> int:
     """Queued infos of a user, as SigQ in /proc/PID/status shows them."""
-    return _charges(machine).get(uid, 0)
+    return _charges(machine).get(uid if ns is None else (ns, uid), 0)
 
 
 def charge(task: Task, info: SigInfo, override: bool) -> bool:
     """Count `info` for the receiving task's user. False if RLIMIT_SIGPENDING is reached."""
     charges = _charges(task.machine)
-    uid = task.cred.uid
+    uid, ns = task.cred.uid, task.cred.user_ns
+    if ns is not None:
+        return _charge_levels(task, info, ns, override)
     count = charges.get(uid, 0)
     if not override and count >= task.group.rlim[RLIMIT_SIGPENDING][0]:
         return False
     charges[uid] = count + 1
     info.charged = uid
+    return True
+
+
+def _levels(ns: UserNamespace | None, uid: int) -> list[tuple[Any, int]]:
+    """Keys of a user and of the creators of its namespaces, each with the limit noted there."""
+    found: list[tuple[Any, int]] = []
+    limit = -1
+    while ns is not None:
+        found.append(((ns, uid), limit))
+        limit = ns.rlimit_max.get(RLIMIT_SIGPENDING, -1)
+        uid, ns = ns.owner, ns.parent
+    return [*found, (uid, limit)]
+
+
+def _charge_levels(task: Task, info: SigInfo, ns: UserNamespace, override: bool) -> bool:
+    """As charge(), for a user of an inner namespace: it counts for the creators too."""
+    charges, uid = _charges(task.machine), task.cred.uid
+    levels = _levels(ns, uid)
+    if not override:
+        if charges.get((ns, uid), 0) >= task.group.rlim[RLIMIT_SIGPENDING][0]:
+            return False
+        if any(0 <= limit <= charges.get(key, 0) for key, limit in levels):
+            return False
+    for key, _ in levels:
+        charges[key] = charges.get(key, 0) + 1
+    info.charged, info.charged_ns = uid, ns
     return True
 
 
@@ -110,11 +140,20 @@ def uncharge(machine: Machine, info: SigInfo) -> None:
         return
     info.charged = -1
     charges = _charges(machine)
-    left = charges.get(uid, 1) - 1
-    if left > 0:
-        charges[uid] = left
+    if info.charged_ns is not None:
+        for key, _ in _levels(info.charged_ns, uid):
+            _less(charges, key)
+        info.charged_ns = None
     else:
-        charges.pop(uid, None)
+        _less(charges, uid)
+
+
+def _less(charges: dict[Any, int], key: Any) -> None:
+    left = charges.get(key, 1) - 1
+    if left > 0:
+        charges[key] = left
+    else:
+        charges.pop(key, None)
 
 
 # -- the sets

@@ -284,7 +284,7 @@ def _signals(target: Task) -> list[str]:
     group = target.group
     ignored, caught = signal_sets(target)
     limit = group.rlim[RLIMIT_SIGPENDING][0]
-    queued = sigpending_count(target.machine, target.cred.uid)
+    queued = sigpending_count(target.machine, target.cred.uid, target.cred.user_ns)
     masks = (
         ("SigPnd", target.pending.mask), ("ShdPnd", group.shared_pending.mask),
         ("SigBlk", target.blocked), ("SigIgn", ignored), ("SigCgt", caught),

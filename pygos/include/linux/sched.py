@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.pid_namespace import PidNamespace
     from pygos.include.linux.platform import Cpu
+    from pygos.include.linux.user_namespace import UserNamespace
     from pygos.mm.mm import Mm
 
 #: The kernel's flag that a signal frame or an exit must be looked at before user mode.
@@ -80,6 +81,8 @@ class SigInfo:
     raw: bytes | None = None
     #: While it is queued: the user whose RLIMIT_SIGPENDING it counts for; -1: nobody's.
     charged: int = -1
+    #: And the user namespace of that user; None: the first one.
+    charged_ns: UserNamespace | None = None
 
 
 class SigPending:

@@ -357,6 +357,32 @@ static void messages(void)
 	waitpid(pid, &status, 0);
 }
 
+/* What is queued counts for the maker of the namespace too, with the limit it had. */
+static void signals(void)
+{
+	struct rlimit few = { 3, 10 }, more = { 10, 10 };
+	char line[200];
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	as(12346);
+	setrlimit(RLIMIT_SIGPENDING, &few);
+	SHOW(unshare(CLONE_NEWUSER));
+	put_map(getpid(), "uid_map", "0 12346 1");
+	setrlimit(RLIMIT_SIGPENDING, &more);
+	for (int i = 0; i < 5; i++)
+		SHOW(sigqueue(getpid(), SIGRTMIN, (union sigval){ .sival_int = i }));
+	FILE *file = fopen("/proc/self/status", "r");
+
+	while (fgets(line, sizeof line, file))
+		if (!strncmp(line, "SigQ", 4))
+			say("%s", line);
+	for (int i = 0; i < 3; i++)
+		SHOW(sigwaitinfo(&all, NULL));
+	SHOW(sigqueue(getpid(), SIGRTMIN, (union sigval){ 0 }));
+}
+
 int main(void)
 {
 	pipe(up);
@@ -382,5 +408,6 @@ int main(void)
 	in_child("chroot", in_chroot);
 	in_child("combinations", combinations);
 	in_child("messages", messages);
+	in_child("signals", signals);
 	return 0;
 }
