@@ -150,10 +150,10 @@ def stop_ended(task: Task) -> SigInfo | None:
     """Back from a stop for a signal: the one to deliver now, if any."""
     pt = task.pt
     assert pt is not None
-    info, signo = pt.info, pt.code
+    kind, info, signo = pt.kind, pt.info, pt.code
     pt.kind, pt.code, pt.info = Stop.NONE, 0, None
-    if not signo or info is None:
-        return None
+    if kind != Stop.SIGNAL or not signo or info is None:
+        return None  # woken from another stop by news for PTRACE_LISTEN
     if signo != info.signo:
         tracer = task.ptracer or task.real_parent
         info = _from(task, tracer, signo, SI_USER)

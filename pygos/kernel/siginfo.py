@@ -65,7 +65,7 @@ def siginfo_bytes(info: SigInfo) -> bytes:
     """The bytes of siginfo_t for frames, sigtimedwait, waitid and signalfd's like."""
     raw = info.raw
     if raw is not None:
-        return info.signo.to_bytes(4, "little") + raw[4:SIGINFO_SIZE]
+        return (info.signo & 0xFFFFFFFF).to_bytes(4, "little") + raw[4:SIGINFO_SIZE]
     signo, code = info.signo, info.code
     if SI_USER < code < SI_KERNEL:
         if code <= _FAULT_CODES.get(signo, 0):

@@ -412,3 +412,134 @@ def test_t_esc_02_a_debugger_inside_reaches_the_program_only(
     They can be executed, like any code: the first one's calls then count as the program's.
     """
     assert _run(machine, compile_c(_STUB_PAGES)) == "refused 42 faults 6\n"
+
+
+_FUZZ = (
+    _TRACE
+    + r"""
+static unsigned long state;
+static unsigned long rnd(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+static char area[65536];
+static void handler(int sig) { (void)sig; }
+static void *worker(void *arg)
+{
+    for (;;) {
+        syscall(SYS_getppid);
+        usleep(100);
+    }
+    return arg;
+}
+static void victim(void)
+{
+    pthread_t thread;
+    signal(SIGUSR1, handler);
+    signal(SIGALRM, handler);
+    pthread_create(&thread, 0, worker, 0);
+    for (;;) {
+        pid_t pid = rnd() & 1 ? fork() : vfork();
+        if (pid == 0)
+            _exit(rnd() & 1 ? 0 : (execl("/bin/true", "true", (char *)0), 1));
+        usleep(rnd() % 300);
+        while (waitpid(-1, 0, WNOHANG | __WALL) > 0)
+            ;
+        raise(SIGUSR1);
+    }
+}
+static long some(pid_t pid)
+{
+    switch (rnd() % 9) {
+    case 0: return 0;
+    case 1: return (long)area + rnd() % sizeof area;
+    case 2: return rnd();
+    case 3: return rnd() % 130;
+    case 4: return 0x7fffff000000 + rnd() % 8192;
+    case 5: return 1UL << (rnd() & 63);
+    case 6: return (long)victim + rnd() % 64;
+    case 7: return -1 - (long)(rnd() % 4096);
+    default: return (long)area & -8;
+    }
+}
+static int request(void)
+{
+    static const int common[] = {PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SINGLESTEP, PTRACE_SYSEMU,
+        PTRACE_SYSEMU_SINGLESTEP, PTRACE_INTERRUPT, PTRACE_LISTEN, PTRACE_CONT, PTRACE_SETOPTIONS};
+    switch (rnd() % 4) {
+    case 0: return rnd() % 36;
+    case 1: return 0x4200 + rnd() % 0x16;
+    default: return common[rnd() % 9];
+    }
+}
+int main(int argc, char **argv)
+{
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    for (int round = 0; round < atoi(argv[2]); round++) {
+        state = atoi(argv[1]) * 7919L + round + 1;
+        for (int i = 0; i < 20; i++)
+            rnd();
+        pid_t pids[1024] = {0};
+        int known = 1, status;
+        pids[0] = fork();
+        if (pids[0] == 0)
+            victim();
+        pt(rnd() & 1 ? PTRACE_SEIZE : PTRACE_ATTACH, pids[0], 0, 0x1000ff & rnd() & ~0x100000);
+        for (int i = 0; i < 400; i++) {
+            pid_t pid = pids[rnd() % known], got;
+            int what = request();
+            if (what == PTRACE_TRACEME)
+                continue;
+            long addr = some(pid), data = some(pid);
+            if (what == PTRACE_SETOPTIONS)
+                data = rnd() & 0xff;
+            if (rnd() % 3 && (what < 36 && what != PTRACE_POKEUSER))
+                data = rnd() % 3 ? 0 : SIGUSR1;
+            ((long *)area)[0] = (long)area + 64;
+            ((long *)area)[1] = rnd() % 512 & -8;
+            pt(what, pid, addr, data);
+            if (rnd() % 16 == 0)
+                kill(pid, (int[]){SIGSTOP, SIGCONT, SIGUSR1, SIGALRM, SIGTRAP}[rnd() % 5]);
+            while ((got = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
+                int j;
+                for (j = 0; j < known && pids[j] != got; j++)
+                    ;
+                if (j == known && known < 1024)
+                    pids[known++] = got;
+                if (WIFSTOPPED(status) && rnd() & 1)
+                    pt(PTRACE_CONT, got, 0, 0);
+            }
+        }
+        for (int i = 0; i < known; i++) {
+            kill(pids[i], SIGKILL);
+            pt(PTRACE_CONT, pids[i], 0, 0); /* from an exit stop seen before */
+        }
+        for (int spins = 0; spins < 4000; spins++) {
+            pid_t got = waitpid(-1, &status, WNOHANG | __WALL);
+            if (got < 0)
+                break;
+            if (got == 0)
+                usleep(500);
+            else if (WIFSTOPPED(status)) {
+                kill(got, SIGKILL);
+                pt(PTRACE_CONT, got, 0, 0); /* in its exit stop it is beyond killing */
+            }
+        }
+        if (waitpid(-1, &status, WNOHANG | __WALL) != -1)
+            return 9; /* somebody can't be killed */
+    }
+    puts("alive");
+    return 0;
+}
+"""
+)
+
+
+def test_t_race_05_requests_by_chance(machine: pygos.Machine, compile_c: Compiler) -> None:
+    """Random requests to tracees that fork, exec, catch signals and die: all can be killed."""
+    assert _run(machine, compile_c(_FUZZ), "1", "6") == "alive\n"
