@@ -321,3 +321,27 @@ def test_reset_and_stty(tmp_path: Path) -> None:
         return seen.split("tail", 1)[1]
 
     same(BASH, script, tmp_path)
+
+
+@needs("gdb")
+def test_gdb_prompt(tmp_path: Path) -> None:
+    def script(t: Terminal) -> object:
+        t.see(r"\(gdb\)$")
+        t.type("set disable-randomization off\r")
+        t.see(r"randomization off\n\(gdb\)$")
+        t.type("run\r")
+        t.see("^Starting program: ")
+        t.see(r"^started$")
+        t.type("\x03")
+        t.see(r"received signal SIGINT, Interrupt\.[^\0]*\(gdb\)$")
+        t.type("print $_siginfo.si_signo\r")
+        t.see(r"^\$1 = 2\n\(gdb\)$")
+        t.type("signal SIGTERM\r")
+        t.see(r"terminated with signal SIGTERM[^\0]*\(gdb\)$")
+        t.type("quit\r")
+        return None
+
+    command = ["gdb", "-q", "-nx", "-iex", "set style enabled off", "-iex"]
+    command += ["set debuginfod enabled off", "--args"]
+    (tmp_path / "loop").write_text("echo started\nwhile :; do :; done\n")
+    same([*command, "/bin/dash", str(tmp_path / "loop")], script, tmp_path)
