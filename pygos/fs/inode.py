@@ -11,6 +11,7 @@ from pygos.include.linux.fs import (
     MNT_NOATIME,
     MNT_NODIRATIME,
     MNT_READONLY,
+    MNT_RELATIME,
     S_IFDIR,
     S_IFMT,
     S_IFREG,
@@ -100,7 +101,8 @@ def clear_nlink(inode: Inode) -> None:
 
 
 def touch_atime(mnt: Mount, inode: Inode) -> None:
-    """The file was read: update the access time by the rules of relatime (mount(8))."""
+    """The file was read: update the access time by the rules of relatime, noatime and
+    strictatime (mount(8))."""
     if inode.i_flags & S_NOATIME or inode.i_sb.s_flags & SB_RDONLY:
         return
     flags = mnt.mnt_flags
@@ -110,7 +112,12 @@ def touch_atime(mnt: Mount, inode: Inode) -> None:
         return
     now = inode.i_sb.machine.clock.realtime()
     atime = inode.i_atime
-    if atime <= inode.i_mtime or atime <= inode.i_ctime or now - atime >= RELATIME_AGE:
+    if (
+        atime <= inode.i_mtime
+        or atime <= inode.i_ctime
+        or now - atime >= RELATIME_AGE
+        or not flags & MNT_RELATIME
+    ):
         inode.i_atime = now
 
 

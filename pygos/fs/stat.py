@@ -47,7 +47,7 @@ _NSEC = 1_000_000_000
 _PACK = Stat.STRUCT.pack
 _PACK_STATX = Statx.STRUCT.pack
 #: Numbers of mounts that are never used again begin here (fs/statmount.py).
-_UNIQUE: Final = 1 << 31
+_UNIQUE = 1 << 31
 #: The fields after stx_mnt_id: direct I/O, subvolume, atomic writes, spares.
 _STATX_REST = (0,) * 17
 _STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH

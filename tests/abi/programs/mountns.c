@@ -73,6 +73,32 @@ static void remounts(void)
 	SHOW(mount(NULL, "b", NULL, MS_REMOUNT | MS_BIND, NULL));
 }
 
+static void access_times(void)
+{
+	const char *options[] = { "relatime", "strictatime", "noatime" };
+	const int flags[] = { 0, MS_STRICTATIME, MS_NOATIME };
+	struct stat before, after;
+
+	tmpfs("c");
+	put("c/f", "x");
+	for (int i = 0; i < 3; i++) {
+		mount(NULL, "c", NULL, MS_REMOUNT | MS_BIND | MS_RELATIME * !i | flags[i], NULL);
+		for (int round = 0; round < 2; round++) {
+			int fd = open("c/f", O_RDONLY);
+
+			fstat(fd, &before);
+			usleep(20000);
+			read(fd, (char[1]){ 0 }, 1);
+			fstat(fd, &after);
+			say("%s: atime moves: %d\n", options[i],
+			    after.st_atim.tv_sec != before.st_atim.tv_sec ||
+				    after.st_atim.tv_nsec != before.st_atim.tv_nsec);
+			close(fd);
+		}
+	}
+	umount("c");
+}
+
 static void stacked(void)
 {
 	int fd;
@@ -244,6 +270,7 @@ int main(void)
 	own_mounts();
 	basics();
 	remounts();
+	access_times();
 	stacked();
 	expiry();
 	moves();
