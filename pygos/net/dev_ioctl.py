@@ -66,7 +66,7 @@ def dev_ioctl(task: Task, cmd: int, arg: int) -> int:
     if cmd == cmds.SIOCSIFFLAGS:
         return _set_flags(task, arg)
     if cmd in _SETTERS:
-        if not task.cred.capable(CAP_NET_ADMIN):
+        if not task.cred.ns_capable(task_net(task).user_ns, CAP_NET_ADMIN):
             raise EPERM
         _check_name(mm, arg)
         raise EOPNOTSUPP
@@ -90,7 +90,7 @@ def _down(cmd: int, answer: bytes) -> bytes:
 
 def _set_flags(task: Task, arg: int) -> int:
     """Take lo up or down. EPERM."""
-    if not task.cred.capable(CAP_NET_ADMIN):
+    if not task.cred.ns_capable(task_net(task).user_ns, CAP_NET_ADMIN):
         raise EPERM
     mm: Any = task.mm
     _check_name(mm, arg)

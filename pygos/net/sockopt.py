@@ -140,12 +140,16 @@ def _bindtodevice(task: Task, addr: int, length: int) -> None:
         raise ENODEV
 
 
-def _net_admin(task: Task) -> bool:
-    return task.cred.capable(CAP_NET_ADMIN)
+def _net_admin(task: Task, sk: Sock) -> bool:
+    return task.cred.ns_capable(sk.net.user_ns, CAP_NET_ADMIN)
+
+
+def _net_raw(task: Task, sk: Sock) -> bool:
+    return task.cred.ns_capable(sk.net.user_ns, CAP_NET_RAW) or _net_admin(task, sk)
 
 
 def _debug(task: Task, sk: Sock, value: int) -> None:
-    if value and not _net_admin(task):
+    if value and not _net_admin(task, sk):
         raise EACCES
     _keep(sk, so.SO_DEBUG, int(value != 0))
 
@@ -168,14 +172,14 @@ def _rcvbuf(task: Task, sk: Sock, value: int) -> None:
 
 
 def _sndbufforce(task: Task, sk: Sock, value: int) -> None:
-    if not _net_admin(task):
+    if not _net_admin(task, sk):
         raise EPERM
     sk.sndbuf = _buffer(value, _SOCK_MIN_SNDBUF)
     sk.wr_wait.wake_all()
 
 
 def _rcvbufforce(task: Task, sk: Sock, value: int) -> None:
-    if not _net_admin(task):
+    if not _net_admin(task, sk):
         raise EPERM
     sk.rcvbuf = _buffer(value, _SOCK_MIN_RCVBUF)
 
@@ -187,15 +191,13 @@ def _reuseport(task: Task, sk: Sock, value: int) -> None:
 
 
 def _priority(task: Task, sk: Sock, value: int) -> None:
-    cred = task.cred
-    if not 0 <= value <= 6 and not (cred.capable(CAP_NET_RAW) or cred.capable(CAP_NET_ADMIN)):
+    if not 0 <= value <= 6 and not _net_raw(task, sk):
         raise EPERM
     _keep(sk, so.SO_PRIORITY, value)
 
 
 def _mark(task: Task, sk: Sock, value: int) -> None:
-    cred = task.cred
-    if not (cred.capable(CAP_NET_RAW) or cred.capable(CAP_NET_ADMIN)):
+    if not _net_raw(task, sk):
         raise EPERM
     _keep(sk, so.SO_MARK, value)
 

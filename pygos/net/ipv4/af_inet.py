@@ -12,6 +12,7 @@ from pygos.include.uapi.socket import AF_INET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM
 from pygos.net.ipv4.tcp import TcpOps
 from pygos.net.ipv4.tcp_sock import TcpSock
 from pygos.net.ipv4.udp import UdpOps, UdpSock
+from pygos.net.netns import task_net
 from pygos.net.sock import Socket
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def inet_create(task: Task, family: int, type_: int, protocol: int) -> Socket:
     if type_ in (SOCK_STREAM, SOCK_DGRAM):
         raise EPROTONOSUPPORT
     if type_ == SOCK_RAW and protocol:
-        if not task.cred.capable(CAP_NET_RAW):
+        if not task.cred.ns_capable(task_net(task).user_ns, CAP_NET_RAW):
             raise EPERM
         raise EPROTONOSUPPORT
     if type_ == SOCK_RAW:

@@ -138,8 +138,8 @@ def setsockopt(task: Task, sk: InetSock, level: int, name: int, addr: int, lengt
 def _check(task: Task, sk: InetSock, level: int, name: int, value: int) -> None:
     """Rules beyond the range. EPERM, EINVAL."""
     if level == IPPROTO_IP and name == in_.IP_TRANSPARENT and value:
-        cred = task.cred
-        if not (cred.capable(CAP_NET_RAW) or cred.capable(CAP_NET_ADMIN)):
+        cred, owner = task.cred, sk.net.user_ns
+        if not (cred.ns_capable(owner, CAP_NET_RAW) or cred.ns_capable(owner, CAP_NET_ADMIN)):
             raise EPERM
     if level == IPPROTO_IP and name == in_.IP_MULTICAST_TTL and sk.type == SOCK_STREAM:
         raise EINVAL

@@ -157,7 +157,7 @@ def _open_file(task: Task, sk: UnixSock) -> int:
     from pygos.include.linux.fs import FILE_DEFAULT_OPS
     from pygos.include.uapi.fcntl import O_PATH
 
-    if not task.cred.capable(CAP_NET_ADMIN):
+    if not task.cred.ns_capable(sk.net.user_ns, CAP_NET_ADMIN):
         raise EPERM
     if sk.addr is None or sk.addr.path is None:
         raise ENOENT
