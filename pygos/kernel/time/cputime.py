@@ -38,7 +38,7 @@ def account_cpu(task: Task, utime: int, stime: int) -> None:
     task.last_run += utime + stime
     group = task.group
     if group.itimers is not None and task.alive:
-        group.itimers.run_cpu_timers(task)
+        group.itimers.run_cpu_timers(task, utime)
     if group.rlim[RLIMIT_CPU][0] != RLIM_INFINITY:
         _check_rlimit_cpu(task, group)
     if task.rt_priority and group.rlim[RLIMIT_RTTIME][0] != RLIM_INFINITY:
@@ -111,10 +111,12 @@ def group_clock(group: SignalStruct, which: int) -> int:
 class CpuTimers:
     """Timers of one thread group: interval timers and timers on CPU clocks."""
 
-    __slots__ = ("group", "itimer", "next_posix_id", "queues", "real", "watch")
+    __slots__ = ("busy", "group", "itimer", "next_posix_id", "queues", "real", "watch")
 
     def __init__(self, group: SignalStruct) -> None:
         self.group = group
+        #: The thread that looks at the timers has computed for some time.
+        self.busy = False
         #: Interrupts threads that compute when a timer of theirs is due.
         self.watch: Timer | None = None
         #: (thread, or None for the process; CPUCLOCK_VIRT or _PROF) -> timers in its ns.
@@ -133,8 +135,9 @@ class CpuTimers:
             queue = self.queues[key] = TimerQueue()
         return queue.add(expires, target)
 
-    def run_cpu_timers(self, task: Task) -> None:
+    def run_cpu_timers(self, task: Task, utime: int) -> None:
         """Expire what is due on the clocks of `task` and of its process."""
+        self.busy = utime >= _SHORTEST
         for (thread, which), queue in tuple(self.queues.items()):
             if queue.next_deadline() is None:
                 del self.queues[thread, which]
@@ -146,6 +149,18 @@ class CpuTimers:
                 del self.queues[thread, which]
         if self.queues:
             self._watch(task)
+
+    def computing(self) -> Task:
+        """The thread whose time is running out: it gets the signals of the process."""
+        leader = self.group.leader
+        current = leader.machine.sched.current
+        if current is None or current.group is not self.group:
+            return leader
+        if not self.busy:
+            for other in self.group.threads:
+                if other is not current and (other.on_cpu or other.on_rq):
+                    return other
+        return current
 
     def _watch(self, task: Task) -> None:
         """See to it that the CPUs stop when the next timer is due, not when they happen to."""

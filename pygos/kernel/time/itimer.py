@@ -86,8 +86,7 @@ class CpuItimer:
             self.deadline += (max(0, now - self.deadline) // self.interval + 1) * self.interval
             self.timer = cpu_timers(group).add(None, self.which, self.deadline, self)
         # The thread whose time it is gets the signal if it wants it: profilers count on that.
-        current = group.leader.machine.sched.current
-        target = current if current is not None and current.group is group else group.leader
+        target = cpu_timers(group).computing()
         send_sig_info(target, SigInfo(self.signo, SI_KERNEL), True)
 
     def left(self) -> int:

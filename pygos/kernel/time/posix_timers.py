@@ -142,7 +142,7 @@ class PosixTimer:
             return
         info = self.info
         assert info is not None
-        target = self.thread or self._current()
+        target = self.thread or cpu_timers(self.group).computing()
         if self.thread is not None and not self.thread.alive:
             return
         if not self.interval:
@@ -152,12 +152,6 @@ class PosixTimer:
         elif self.interval:
             self.forward(max(self.now(), self.deadline - self.interval + _IGNORED_MIN))
             self.arm()
-
-    def _current(self) -> Task:
-        """Of the threads of the process the one that runs now, else the leader."""
-        leader = self.group.leader
-        current = leader.machine.sched.current
-        return current if current is not None and current.group is self.group else leader
 
     def forward(self, now: int) -> int:
         """Move the deadline beyond `now` by whole intervals; how many were missed."""

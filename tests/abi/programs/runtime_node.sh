@@ -12,8 +12,9 @@ const cp = require('child_process'), fs = require('fs'), path = require('path'),
 if (!isMainThread) { parentPort.postMessage(workerData * 2); return; }
 (async () => {
   const order = [];
-  setTimeout(() => order.push('t2'), 20); setTimeout(() => order.push('t1'), 5); setImmediate(() => order.push('imm'));
-  process.nextTick(() => order.push('tick')); await new Promise(r => setTimeout(r, 60)); console.log(order.join(' '));
+  await new Promise(r => setImmediate(r)); order.push('imm');
+  setTimeout(() => order.push('t2'), 500); setTimeout(() => order.push('t1'), 5);
+  process.nextTick(() => order.push('tick')); await new Promise(r => setTimeout(r, 600)); console.log(order.join(' '));
   const ws = await Promise.all([1, 2, 3, 4].map(n => new Promise((ok, no) => { const w = new Worker(__filename, { workerData: n }); w.on('message', ok); w.on('error', no); })));
   console.log('workers', ws.join(','));
   const sab = new Int32Array(new SharedArrayBuffer(4)); console.log(Atomics.wait(sab, 0, 0, 10));
