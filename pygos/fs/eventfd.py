@@ -24,11 +24,13 @@ _ULLONG_MAX: Final = (1 << 64) - 1
 class EventfdCtx:
     """struct eventfd_ctx."""
 
-    __slots__ = ("count", "semaphore", "wqh")
+    __slots__ = ("count", "number", "semaphore", "wqh")
 
     def __init__(self, count: int, semaphore: bool) -> None:
         self.count = count
         self.semaphore = semaphore
+        #: As fdinfo shows it; -1: nobody has looked.
+        self.number = -1
         self.wqh = WaitQueue()
 
     def signal(self, count: int = 1) -> None:
@@ -87,7 +89,19 @@ class EventfdFileOperations(AnonFileOperations):
 
     def fdinfo(self, file: File) -> str:
         ctx: EventfdCtx = file.private_data
-        return f"eventfd-count: {ctx.count:16x}\neventfd-semaphore: {int(ctx.semaphore)}\n"
+        return (
+            f"eventfd-count: {ctx.count:16x}\neventfd-id: {self._number(file, ctx)}\n"
+            f"eventfd-semaphore: {int(ctx.semaphore)}\n"
+        )
+
+    @staticmethod
+    def _number(file: File, ctx: EventfdCtx) -> int:
+        """The counter's own number, given when somebody asks first."""
+        if ctx.number < 0:
+            misc = file.f_inode.i_sb.machine.misc
+            ctx.number = misc.get("eventfd_numbers", 0)
+            misc["eventfd_numbers"] = ctx.number + 1
+        return ctx.number
 
 
 EVENTFD_FOPS: Final = EventfdFileOperations()
