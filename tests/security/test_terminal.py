@@ -32,6 +32,7 @@ ASKING = [
     b"\x1bPtmux;\x1b\x1b[6n\x1b\\", b"\x1b_Gi=1,a=q;AAAA\x1b\\", b"\x1b^x\x1b\\", b"\x1bXx\x1b\\",
     b"\x9bc", b"\x9b6n", b"\xc2\x9b6n", b"\x9d52;c;?\x9c", b"\xc2\x9d52;c;?\x07", b"\x90$qm\x9c",
     b"\x1b[6\nn", b"\x1b[\x076n", b"\x1b[1\x1b[6n", b"\x1b\x1b[6n", b"\x1b]0;\x1b[6n",
+    b"\x1b]0;\x9b6n\x07", b"\x1b]0;\xc2\x9b6n\x07", b"\x1b]0;\x05\x07",
 ]  # fmt: skip
 #: Nothing of these may be lost, however they are cut.
 HARMLESS = [

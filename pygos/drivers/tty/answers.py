@@ -181,8 +181,20 @@ def _string(text: bytes, at: int, body: int, kind: bytes, out: bytearray) -> int
     return 0
 
 
+def _has_controls(body: bytes) -> bool:
+    """ENQ or C1 characters, in either encoding: some terminals obey them within strings."""
+    if _ENQ in body:
+        return True
+    try:
+        return any(0x80 <= ord(c) < 0xA0 for c in body.decode())
+    except UnicodeDecodeError:
+        return any(0x80 <= c < 0xA0 for c in body)
+
+
 def _harmless(kind: bytes, body: bytes) -> bool:
     """May this string be shown? Only titles, colours, links and pictures."""
+    if _has_controls(body[:-1] if body[-1:] == b"\x9c" else body):
+        return False
     if kind == b"]":
         words = body.rstrip(b"\x07\x1b\\").split(b";")
         return words[0] != b"52" and b"?" not in words
