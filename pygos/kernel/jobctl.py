@@ -183,12 +183,14 @@ def notify_tracer_cldstop(task: Task, code: int) -> None:
 
 
 def _notify_cldstop(task: Task, parent: Task, code: int, status: int) -> None:
-    from pygos.kernel.sigsend import send_sig_info
+    from pygos.kernel.sigsend import send_sig_info, sig_ignored
 
     if parent is task:
         return
     action = parent.sighand.action[SIGCHLD]
     wanted = action.handler != SIG_IGN and not action.flags & SA_NOCLDSTOP
+    if wanted and parent.trace is None and sig_ignored(parent, SIGCHLD, False):
+        wanted = False  # as by default: spare making it
     if wanted and parent is not task.machine.pid1:
         utime, stime = _group_ticks(task.group)
         pid, uid = pid_vnr(parent, task.pid), show_uid(parent, task.cred.uid)
