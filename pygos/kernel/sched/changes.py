@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.kernel.sched.deadline import DL_PRIO, DlEntity
-from pygos.kernel.sched.rq import RunQueue
+from pygos.kernel.sched.rq import SIGKILL_BIT, RunQueue
 from pygos.kernel.time.cputime import account_cpu
 
 if TYPE_CHECKING:
@@ -176,11 +176,9 @@ class Changes(RunQueue):
         if task.on_cpu:
             if task.cpu is not None:
                 task.cpu.kick()
-        elif task.on_rq and task.pending.mask & 0x100 and task.sched_class is not self.stop:
-            # It is to die: that needs no CPU, so it doesn't wait for one.
+        elif task.on_rq and task.pending.mask & SIGKILL_BIT and task.sched_class is not self.stop:
             self._dequeue(task)
-            task.sched_class = self.stop
-            self.stop.enqueue(task, False)
+            self.let_die(task)
 
     def forget(self, task: Task) -> None:
         """The task exits: it must not be scheduled again."""

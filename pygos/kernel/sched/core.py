@@ -175,8 +175,9 @@ class Sched(Changes):
         """
         fair, clock = self.fair, self.machine.clock.monotonic
         while self.idle or self.stop.waiting:
-            alone = self.staged and self.waiting == 1
-            if alone and (self.staged[0][0].cpus_allowed or -1) & self.idle:
+            alone = self.waiting == 1 and bool(self.staged)
+            alone = alone and bool((self.staged[0][0].cpus_allowed or -1) & self.idle)
+            if alone:
                 task: Task | None = self.staged.pop()[0]
                 self.waiting = 0
             else:

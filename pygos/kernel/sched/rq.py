@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _RUNNING = TaskState.RUNNING
 _POLICY = ~SCHED_RESET_ON_FORK
+#: In a mask of pending signals.
+SIGKILL_BIT = 1 << 8
 _SLEEPING = (TaskState.INTERRUPTIBLE, TaskState.UNINTERRUPTIBLE)
 #: The least time for which the timer of a slice is set, ns.
 _MIN_TIMER = 100_000
@@ -83,7 +85,16 @@ class RunQueue:
         self.leave_queues(task)
         task.state = _RUNNING
         if not task.on_rq and not task.on_cpu:
-            self._enqueue(task, True)
+            if task.notify and task.pending.mask & SIGKILL_BIT:
+                self.let_die(task)
+            else:
+                self._enqueue(task, True)
+
+    def let_die(self, task: Task) -> None:
+        """A task that neither waits nor runs is to die: that needs no CPU."""
+        task.on_rq = True
+        task.sched_class = self.stop
+        self.stop.enqueue(task, False)
 
     def _enqueue(self, task: Task, woken: bool) -> None:
         task.on_rq = True
@@ -114,7 +125,7 @@ class RunQueue:
             return False
         if not (task.cpus_allowed or -1) >> current.cpu_nr & 1 or current.sched_group is not None:
             return False
-        if current.policy != task.policy:
+        if current.policy != task.policy or current.nice > task.nice:
             return False
         current.slice_end = min(current.slice_end, current.se.queued_at + BASE_SLICE)
         return True
