@@ -19,7 +19,7 @@ from pygos.include.errno import (
     EOVERFLOW,
 )
 from pygos.include.linux.fs import FMODE_READ, FMODE_WRITE
-from pygos.include.linux.pid_namespace import pid_vnr
+from pygos.include.linux.pid_namespace import pid_nr_ns, pid_vnr
 from pygos.include.linux.syscalls import FileArg, UInt, syscall
 from pygos.include.linux.wait import WaitQueue, wait_on
 from pygos.include.uapi.fcntl import (
@@ -45,6 +45,7 @@ from pygos.include.uapi.kdev_t import major, minor
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File, FilesStruct, Inode
     from pygos.include.linux.machine import Machine
+    from pygos.include.linux.pid_namespace import PidNamespace
     from pygos.include.linux.sched import Task
 
 OFFSET_MAX = (1 << 63) - 1
@@ -358,13 +359,19 @@ def locks_remove_file(file: File) -> None:
 # -- /proc/locks
 
 
-def _line(number: int, arrow: str, inode: Inode, lock: FileLock) -> str:
+def _line(
+    number: int, arrow: str, inode: Inode, lock: FileLock, ns: PidNamespace | None = None
+) -> str:
+    """One lock; nothing if its owner isn't visible in `ns`."""
+    pid = lock.pid if lock.pid < 0 else pid_nr_ns(lock.pid, ns)
+    if not pid:
+        return ""
     end = "EOF" if lock.end == OFFSET_MAX else str(lock.end)
     dev = inode.i_sb.s_dev
     kind = f"{lock.kind:<6}"
     name = _TYPE_NAMES[lock.type]
     place = f"{major(dev):02x}:{minor(dev):02x}:{inode.i_ino}"
-    return f"{number}: {arrow}{kind} ADVISORY  {name} {lock.pid} {place} {lock.start} {end}\n"
+    return f"{number}: {arrow}{kind} ADVISORY  {name} {pid} {place} {lock.start} {end}\n"
 
 
 def fdinfo_locks(file: File, files: FilesStruct) -> str:
@@ -379,17 +386,17 @@ def fdinfo_locks(file: File, files: FilesStruct) -> str:
     )
 
 
-def locks_text(machine: Machine) -> str:
-    """/proc/locks, proc_locks(5)."""
+def locks_text(machine: Machine, ns: PidNamespace | None = None) -> str:
+    """/proc/locks, proc_locks(5), with the numbers of a pid namespace."""
     lines: list[str] = []
     number = 0
     for inode in machine.locks or ():
         ctx: FileLockContext = inode.i_flock
         for lock in (*ctx.flock, *ctx.posix):
             number += 1
-            lines.append(_line(number, "", inode, lock))
+            lines.append(_line(number, "", inode, lock, ns))
             lines.extend(
-                _line(number, "-> ", inode, wanted)
+                _line(number, "-> ", inode, wanted, ns)
                 for _, wanted in ctx.waiting()
                 if (wanted.kind == "FLOCK") == (lock.kind == "FLOCK") and wanted.conflicts(lock)
             )

@@ -210,7 +210,7 @@ def interrupts(task: Task, target: Any) -> str:
 @synthetic("locks")
 def locks(task: Task, target: Any) -> str:
     """File locks."""
-    return locks_text(task.machine)
+    return locks_text(task.machine, task.pid_ns)
 
 
 @synthetic("execdomains")

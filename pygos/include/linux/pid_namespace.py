@@ -23,7 +23,8 @@ class PidNamespace(NsCommon):
     """An inner pid namespace; the first one (level 0) is None wherever one is kept."""
 
     __slots__ = (
-        "child_reaper", "dead", "init_faulted", "last", "level", "max", "parent", "to_global", "to_local",
+        "child_reaper", "dead", "init_faulted", "last", "level", "max", "parent", "to_global",
+        "to_local",
     )  # fmt: skip
     ns_name = "pid"
     ns_flag = 0x2000_0000
