@@ -30,8 +30,6 @@ SYSCALL_MODULES: Final = (
     "pygos.fs.utimes",
     "pygos.fs.statfs",
     "pygos.fs.fs_struct",
-    "pygos.fs.mount",
-    "pygos.fs.umount",
     "pygos.fs.fcntl",
     "pygos.fs.ioctl",
     "pygos.fs.locks",
@@ -43,6 +41,7 @@ SYSCALL_MODULES: Final = (
 #: Calls whose modules are imported at their first use.
 SYSCALLS_LAZY: Final = {
     "inotify_init": "pygos.fs.notify.inotify", "inotify_init1": "pygos.fs.notify.inotify",
+    "mount": "pygos.fs.mount", "umount2": "pygos.fs.umount", "pivot_root": "pygos.fs.umount",
     "fsopen": "pygos.fs.fsopen", "fsconfig": "pygos.fs.fsopen", "fsmount": "pygos.fs.fsopen",
     "fspick": "pygos.fs.fsopen", "open_tree": "pygos.fs.open_tree",
     "statmount": "pygos.fs.statmount", "listmount": "pygos.fs.statmount",

@@ -150,6 +150,7 @@ def _copy_for(
     made.append((copy, mnt))
     return copy
 
+
 # -- what an unmount means for others
 
 

@@ -227,9 +227,7 @@ def kern_mount(task: Task, fstype: str, source: str, flags: int, data: str) -> M
     return task.machine.new_mount(root, source or "none", mnt_flags(flags))
 
 
-def new_mnt_ns(
-    machine: Machine, root: Mount, user_ns: UserNamespace | None = None
-) -> MntNamespace:
+def new_mnt_ns(machine: Machine, root: Mount, user_ns: UserNamespace | None = None) -> MntNamespace:
     """A namespace whose tree is `root` and what is linked below it."""
     ns = MountNamespace(root, user_ns)
     commit_tree(root, ns)

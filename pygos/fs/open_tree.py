@@ -171,7 +171,11 @@ def _how(flags: int) -> int:
 
 @syscall(partial="MOVE_MOUNT_SET_GROUP and MOVE_MOUNT_BENEATH are refused with EINVAL.")
 def move_mount(
-    task: Task, from_dfd: DirFd, from_path: PathArg, to_dfd: DirFd, to_path: PathArg,
+    task: Task,
+    from_dfd: DirFd,
+    from_path: PathArg,
+    to_dfd: DirFd,
+    to_path: PathArg,
     flags: UInt,
 ) -> int:
     """Attach a detached tree, or move a mount. move_mount(2).
@@ -270,5 +274,3 @@ def _apply(task: Task, mounts: list[Mount], change: _Change) -> None:
         set_mount_flags(mnt, flags)
         if change.propagation:
             change_propagation(task.machine, mnt, change.propagation)
-
-

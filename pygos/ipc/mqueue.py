@@ -182,7 +182,11 @@ def _deadline(task: Task, timeout: Timespec | None) -> int | None:
 
 @syscall
 def mq_timedsend(
-    task: Task, mqdes: Fd, msg_ptr: UserAddr, msg_len: Size, msg_prio: UInt,
+    task: Task,
+    mqdes: Fd,
+    msg_ptr: UserAddr,
+    msg_len: Size,
+    msg_prio: UInt,
     abs_timeout: InOrNull[Timespec],
 ) -> int:
     """Send a message. mq_timedsend(2).
@@ -243,7 +247,11 @@ def _sleep(task: Task, waiter: MqWaiter) -> NoReturn:
 
 @syscall
 def mq_timedreceive(
-    task: Task, mqdes: Fd, msg_ptr: UserAddr, msg_len: Size, msg_prio: OutInt,
+    task: Task,
+    mqdes: Fd,
+    msg_ptr: UserAddr,
+    msg_len: Size,
+    msg_prio: OutInt,
     abs_timeout: InOrNull[Timespec],
 ) -> int:
     """Receive the oldest message of the highest priority. mq_timedreceive(2).
@@ -330,9 +338,7 @@ def _check_event(task: Task, event: Sigevent) -> None:
 
 
 @syscall
-def mq_getsetattr(
-    task: Task, mqdes: Fd, mqstat: InOrNull[MqAttr], omqstat: Out[MqAttr]
-) -> int:
+def mq_getsetattr(task: Task, mqdes: Fd, mqstat: InOrNull[MqAttr], omqstat: Out[MqAttr]) -> int:
     """A queue's attributes; set whether it blocks. mq_getsetattr(2). Errors: EBADF, EINVAL."""
     if mqstat is not None and mqstat.mq_flags & ~O_NONBLOCK:
         raise EINVAL

@@ -160,9 +160,7 @@ def _send(task: Task, ns: IpcNamespace, queue: MsgQueue, msg: Msg) -> int:
 
 
 @syscall
-def msgrcv(
-    task: Task, msqid: Int, msgp: UserAddr, msgsz: Long, msgtyp: Long, msgflg: Flags
-) -> int:
+def msgrcv(task: Task, msqid: Int, msgp: UserAddr, msgsz: Long, msgtyp: Long, msgflg: Flags) -> int:
     """Receive a message. msgrcv(2).
 
     Errors: EINVAL, EFAULT, EACCES, E2BIG, ENOMSG, EIDRM, EINTR.
@@ -190,9 +188,7 @@ def msgrcv(
     return _wait_receiver(task, receiver)
 
 
-def _receive(
-    task: Task, ns: IpcNamespace, receiver: Receiver, size: int, flags: int
-) -> Msg | None:
+def _receive(task: Task, ns: IpcNamespace, receiver: Receiver, size: int, flags: int) -> Msg | None:
     """Take the message that is wanted, if it is there. EACCES, E2BIG."""
     queue = receiver.queue
     ipcperms(task, ns, queue, S_IRUGO)

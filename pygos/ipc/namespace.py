@@ -70,7 +70,6 @@ class IpcNamespace(NsCommon):
         #: The kernel's own mount of the namespace's mqueue instance, made at the first use.
         self.mqueue: Mount | None = None
 
-
     def ns_free(self, machine: Machine) -> None:
         """Nobody is in it any more: everything in it goes."""
         if self.sem.entries or self.msg.entries or self.shm.entries:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from array import array
-from struct import iter_unpack
+from struct import Struct
 from typing import TYPE_CHECKING, cast
 
 from pygos.include.errno import E2BIG, EAGAIN, EINTR, EINVAL, ENOSPC, ERANGE
@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.sched import Task
 
+#: struct sembuf.
+_ONE = Struct("<Hhh")
 _OF_ONE = (GETVAL, GETPID, GETNCNT, GETZCNT)
 
 
@@ -154,7 +156,10 @@ def _do_semop(task: Task, semid: int, tsops: int, nsops: int, timeout: Timespec 
     if nsops < 1:
         raise EINVAL
     assert task.mm is not None
-    ops: list[SemOp] = list(iter_unpack("<Hhh", task.mm.read(tsops, 6 * nsops)))
+    data = task.mm.read(tsops, 6 * nsops)
+    if nsops == 1 and timeout is None and _simple_op(task, ns, semid, *_ONE.unpack(data)):
+        return 0
+    ops: list[SemOp] = list(_ONE.iter_unpack(data))
     if semid < 0:
         raise EINVAL
     limit = timespec_ns(timeout) if timeout is not None else None
@@ -175,6 +180,28 @@ def _do_semop(task: Task, semid: int, tsops: int, nsops: int, timeout: Timespec 
     enqueue(sma, queue)
     task.restart = queue
     return _resume(task, queue)
+
+
+def _simple_op(task: Task, ns: IpcNamespace, semid: int, num: int, change: int, flags: int) -> bool:
+    """One operation that can be done at once, nothing to be undone: the usual case.
+
+    False, with nothing done, if it isn't that simple.
+    """
+    if semid < 0 or flags & SEM_UNDO:
+        return False
+    sma = sem_obtain(ns, semid)
+    if num >= sma.nsems:
+        return False
+    ipcperms(task, ns, sma, S_IWUGO if change else S_IRUGO)
+    value = sma.vals[num] + change
+    if not 0 <= value <= SEMVMX or (not change and value):
+        return False
+    sma.vals[num] = value
+    sma.pids[num] = task.tgid
+    sma.otime = now_seconds(task)
+    if change and sma.waiting:
+        update_queue(sma, [num])
+    return True
 
 
 def _resume(task: Task, queue: SemQueue) -> int:

@@ -99,9 +99,7 @@ class SemQueue:
 
     __slots__ = ("deadline", "error", "num", "ops", "serial", "sma", "task", "undo")
 
-    def __init__(
-        self, task: Task, sma: SemArray, ops: list[SemOp], undo: SemUndo | None
-    ) -> None:
+    def __init__(self, task: Task, sma: SemArray, ops: list[SemOp], undo: SemUndo | None) -> None:
         self.task = task
         self.sma = sma
         self.ops = ops

@@ -90,8 +90,7 @@ def _is_last(segment: ShmSegment, vma: Vma) -> bool:
     if not segment.mode & SHM_DEST or mapping is None or not mapping.i_mmap:
         return False
     return all(
-        old.mm is vma.mm and vma.start <= old.start and old.end <= vma.end
-        for old in mapping.i_mmap
+        old.mm is vma.mm and vma.start <= old.start and old.end <= vma.end for old in mapping.i_mmap
     )
 
 
@@ -202,4 +201,3 @@ def shmdt(task: Task, shmaddr: UserAddr) -> int:
 def _is_at(vma: Vma, addr: int) -> bool:
     """Is the VMA (a part of) an attachment that begins at `addr`?"""
     return vma.vm_ops is SHM_VM_OPS and vma.start - vma.pgoff * _PAGE == addr
-

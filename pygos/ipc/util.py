@@ -184,7 +184,7 @@ def ipcperms(task: Task, ns: IpcNamespace, obj: IpcObject, flags: int) -> None:
     wanted = (flags >> 6) | (flags >> 3) | flags
     granted = obj.mode
     cred = task.cred
-    if cred.euid in (obj.cuid, obj.uid):
+    if cred.euid == obj.uid or cred.euid == obj.cuid:
         granted >>= 6
     elif any(gid == cred.egid or gid in cred.groups for gid in (obj.cgid, obj.gid)):
         granted >>= 3

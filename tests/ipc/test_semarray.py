@@ -27,9 +27,7 @@ from tests.support.kernel import boot
 NSEMS = 3
 SEM_UNDO = 0x1000
 OPS = st.lists(
-    st.tuples(
-        st.integers(0, NSEMS - 1), st.integers(-3, 3), st.sampled_from([0, 0, 0, SEM_UNDO])
-    ),
+    st.tuples(st.integers(0, NSEMS - 1), st.integers(-3, 3), st.sampled_from([0, 0, 0, SEM_UNDO])),
     min_size=1,
     max_size=4,
 )
