@@ -31,14 +31,16 @@ echo == strace -f
 strace -f -o t bash -c 'ls crash.c | wc'
 echo status $?
 grep -c exited t
-strace -e trace=write,exit_group ./crash x | hide
+strace -o t -e trace=write,exit_group ./crash x
+hide < t
 echo == inject
-strace -e trace=write -e inject=write:error=ENOSPC ./crash x | hide
+strace -o t -e trace=write -e inject=write:error=ENOSPC ./crash x
+hide < t
 echo == signals
 strace -o t -e trace=none sh -c 'trap "echo caught" USR1; kill -USR1 $$; kill -TERM $$'
 echo status $?; hide < t | sed 's/si_pid=[0-9]*//'
 echo == gdb
-gdb -batch -ex run -ex bt ./crash < /dev/null | hide
+gdb -batch -ex run -ex bt ./crash < /dev/null 2>&1 | hide
 cat > script <<'END'
 set pagination off
 set width 0
@@ -57,7 +59,7 @@ continue
 info inferiors
 kill
 END
-gdb -batch -x script ./crash < /dev/null | hide | grep -v 'native\|^  Num\|No such file'
+gdb -batch -x script ./crash < /dev/null 2>&1 | hide | grep -v 'native\|^  Num\|No such file'
 echo == ltrace
 ltrace -o t ./crash x; hide < t
 rm -f t script crash crash.c
