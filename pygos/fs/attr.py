@@ -143,9 +143,11 @@ def notify_change(task: Task, dentry: Dentry, attr: Iattr) -> None:
         attr.atime = now
     if not attr.valid & ATTR_MTIME_SET:
         attr.mtime = now
-    setattr_prepare(task, inode, attr)
+    op = inode.i_op
+    if not op.setattr_refuses:
+        setattr_prepare(task, inode, attr)
     valid = attr.valid
-    inode.i_op.setattr(task, dentry, inode, attr)
+    op.setattr(task, dentry, inode, attr)
     if attr.valid & (ATTR_UID | ATTR_GID) and inode.i_xattrs and XATTR_NAME_CAPS in inode.i_xattrs:
         inode.i_op.removexattr(task, inode, XATTR_NAME_CAPS)
     if task.machine.fsnotify is not None:

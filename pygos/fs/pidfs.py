@@ -79,6 +79,7 @@ class PidfsInodeOperations(InodeOperations):
     """Nothing can be changed, and stat(2) shows no type."""
 
     __slots__ = ()
+    setattr_refuses = True
 
     def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
         raise EOPNOTSUPP

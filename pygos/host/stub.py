@@ -103,8 +103,8 @@ class Zygote:
     """The first stub of a machine and the ptrace work that is not on the hot path."""
 
     __slots__ = (
-        "_image", "_iovec", "_iovec_addr", "_message", "_regs", "_regs_addr", "_xstate", "_xstate_addr",
-        "initial_xstate", "pid", "template", "watcher", "xstate_size",
+        "_image", "_iovec", "_iovec_addr", "_message", "_regs", "_regs_addr", "_xstate",
+        "_xstate_addr", "initial_xstate", "pid", "template", "watcher", "xstate_size",
     )  # fmt: skip
 
     def __init__(self, ram: HostRam, event_fd: int, watch_page: int) -> None:

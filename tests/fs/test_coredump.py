@@ -15,7 +15,7 @@ CRASH = "sh -c 'kill -SEGV $$' 2> /dev/null; echo status $?\n"
 
 @pytest.fixture
 def machine() -> Iterator[pygos.Machine]:
-    with pygos.Machine(memory="256m", hostname="crashes") as machine:
+    with pygos.Machine(memory="256m", hostname="crashes", user="0") as machine:
         yield machine
 
 

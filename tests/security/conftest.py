@@ -50,7 +50,7 @@ static int in_child(void (*attack)(void))
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[pygos.Machine]:
-    with pygos.Machine(memory="256m", cpus=2) as machine:
+    with pygos.Machine(memory="256m", cpus=2, user="0") as machine:
         yield machine
 
 

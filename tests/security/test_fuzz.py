@@ -54,7 +54,7 @@ def test_t_esc_01_random_calls_from_inside(seed: int, tmp_path: Path) -> None:
     command = ["gcc", "-std=gnu17", "-O1", "-w", "-o", str(binary), str(source)]
     subprocess.run(command, check=True)
     milliseconds = 2000 + 30_000 * _TIMES
-    with pygos.Machine(memory="128m", cpus=2, seed=seed) as machine:
+    with pygos.Machine(memory="128m", cpus=2, seed=seed, user="0") as machine:
         args = [str(binary), str(_FIRST + seed), str(milliseconds)]
         result = machine.run(args, timeout=milliseconds / 1000 + 30)
         assert "Oops" not in machine.dmesg(), machine.dmesg()[-8000:]

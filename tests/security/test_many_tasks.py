@@ -73,7 +73,7 @@ int main(void)
 
 
 def test_t_dos_06_the_log_says_why_a_fork_failed(compile_c: Compiler) -> None:
-    with pygos.Machine(memory="64m") as machine:
+    with pygos.Machine(memory="64m", user="0") as machine:
         machine.run(["sh", "-c", "echo 100 >/proc/sys/kernel/threads-max"], timeout=30)
         assert machine.run([compile_c(_BOMB)], timeout=50).stdout == b"1 1\n"
         assert "fork: rejected, kernel.threads-max is 100" in machine.dmesg()

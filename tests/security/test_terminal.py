@@ -219,7 +219,7 @@ def test_a_flood_of_log_is_bounded() -> None:
     """T-DOS-05: the kernel's log has a size, whoever writes to it."""
     import pygos
 
-    with pygos.Machine(memory="128m") as machine:
+    with pygos.Machine(memory="128m", user="0") as machine:
         script = "i=0; while [ $i -lt 3000 ]; do echo $i-$(printf %0200d) ; i=$((i+1)); done"
         result = machine.run(
             ["sh", "-c", script.replace("$(printf %0200d)", "x" * 200) + " > /dev/kmsg"]

@@ -250,6 +250,8 @@ class InodeOperations:
     #: Does the class override permission(), getattr()? The fast paths ask this, no call.
     has_permission: ClassVar[bool] = False
     has_getattr: ClassVar[bool] = False
+    #: setattr() refuses everything, before anybody asks who the owner is.
+    setattr_refuses: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.has_permission = cls.permission is not InodeOperations.permission
