@@ -59,8 +59,9 @@ for what in status limits stat statm io; do
 done
 cut -d: -f1 /proc/$job/status | grep -v -E '^(x86_|Cpus|Mems|Groups)' | tr '\n' ' '
 echo
+# Real-time signals may be ignored from the start: whoever started this decides.
 grep -E '^(Name|Umask|State|Threads|SigBlk|SigIgn|SigCgt|NoNewPrivs|Seccomp|CapInh|CapAmb)' \
-	/proc/$job/status
+	/proc/$job/status | sed 's/^\(SigIgn:\t\).*\(.......\)$/\1\2/'
 cut -d: -f1 /proc/$job/io | tr '\n' ' '
 head -1 /proc/$job/limits
 cut -c1-26 /proc/$job/limits | tail -n +2
