@@ -54,6 +54,7 @@ exec 8>&-
 pmap $job | grep -o 'sleep$\|libc.so.6$\|stack \]\|total' | sort -u
 
 echo "# status"
+until grep -q sleeping /proc/$job/status; do :; done
 for what in status limits stat statm io; do
 	echo "$what: $(wc -w < /proc/$job/$what)" | sed 's/status: .*/status/'
 done
