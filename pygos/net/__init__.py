@@ -9,7 +9,9 @@ scm.py       control messages: descriptors, credentials
 message.py   struct msghdr coming in and going out
 netns.py     struct net: what a network namespace owns; the registry of protocol families
 proc.py      /proc/net
+dev_ioctl.py interfaces as ioctl(2) shows them
 unix/        AF_UNIX
+ipv4/        AF_INET: TCP and UDP over the loopback; ipv6/: the same with longer addresses
 
 Who may call: init and drivers. The VFS below reaches sockets only through the operations of
 their files and inodes; pathname sockets are made with its vfs_mknod().

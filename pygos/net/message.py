@@ -7,13 +7,14 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.include.errno import EFAULT, EINVAL, EMSGSIZE, ENOBUFS
-from pygos.include.uapi.socket import MSG_CTRUNC
+from pygos.include.uapi.socket import MSG_CTRUNC, SCM_TIMESTAMP, SCM_TIMESTAMPNS, SOL_SOCKET
 from pygos.include.uapi.uio import UIO_MAXIOV
 from pygos.mm.uaccess import import_iovec
 
 if TYPE_CHECKING:
     from pygos.include.linux.mm_types import IoBuffer
     from pygos.include.linux.sched import Task
+    from pygos.net.sock import Sock
 
 #: sizeof(struct sockaddr_storage).
 SOCKADDR_MAX: Final = 128
@@ -61,6 +62,18 @@ class Message:
         except EFAULT:
             return  # as Linux: the message is received all the same
         self.advance(len(image))
+
+    def put_timestamp(self, task: Task, sk: Sock, tstamp: int) -> None:
+        """When it was sent, if the receiver asked (SO_TIMESTAMP, SO_TIMESTAMPNS).
+
+        `tstamp`: realtime ns; 0: nobody asked then, so it is now.
+        """
+        if not sk.timestamp:
+            return
+        sec, ns = divmod(tstamp or task.machine.clock.realtime(), 1_000_000_000)
+        kind, rest = (SCM_TIMESTAMPNS, ns) if sk.timestamp == 2 else (SCM_TIMESTAMP, ns // 1000)
+        image = sec.to_bytes(8, "little") + rest.to_bytes(8, "little")
+        self.put_cmsg(task, SOL_SOCKET, kind, image)
 
     def advance(self, size: int) -> None:
         """A control message of `size` bytes has been put; the next one is aligned."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.include.errno import EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT
+from pygos.include.errno import EINVAL, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT
 from pygos.include.uapi.capability import CAP_NET_RAW
 from pygos.include.uapi.in_ import IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE
 from pygos.include.uapi.socket import AF_INET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM
@@ -29,8 +29,6 @@ def inet_create(task: Task, family: int, type_: int, protocol: int) -> Socket:
     Raw sockets and ICMP's aren't there: EPROTONOSUPPORT for who may have them.
     """
     if not 0 <= protocol < _IPPROTO_MAX:
-        from pygos.include.errno import EINVAL
-
         raise EINVAL
     if type_ == SOCK_STREAM and protocol in (IPPROTO_IP, IPPROTO_TCP):
         return Socket(type_, _TCP, TcpSock(task, family))
@@ -40,11 +38,9 @@ def inet_create(task: Task, family: int, type_: int, protocol: int) -> Socket:
         return Socket(type_, _UDP, UdpSock(task, family, IPPROTO_UDPLITE))
     if type_ in (SOCK_STREAM, SOCK_DGRAM):
         raise EPROTONOSUPPORT
-    if type_ == SOCK_RAW and protocol:
-        if not task.cred.ns_capable(task_net(task).user_ns, CAP_NET_RAW):
-            raise EPERM
-        raise EPROTONOSUPPORT
     if type_ == SOCK_RAW:
+        if protocol and not task.cred.ns_capable(task_net(task).user_ns, CAP_NET_RAW):
+            raise EPERM
         raise EPROTONOSUPPORT
     raise ESOCKTNOSUPPORT
 

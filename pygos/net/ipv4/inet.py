@@ -221,9 +221,7 @@ def bind(task: Task, sk: InetSock, raw: bytes, tcp: bool) -> None:
     if len(ip) == 4 and sk.family == AF_INET6 and sk.v6only:
         raise EINVAL
     least = task.machine.sysctl.get("net.ipv4.ip_unprivileged_port_start", _UNPRIVILEGED)
-    if 0 < port < least and not task.cred.ns_capable(
-        sk.net.user_ns, CAP_NET_BIND_SERVICE
-    ):
+    if 0 < port < least and not task.cred.ns_capable(sk.net.user_ns, CAP_NET_BIND_SERVICE):
         raise EACCES
     if sk.state != TCP_CLOSE or sk.bound:
         raise EINVAL

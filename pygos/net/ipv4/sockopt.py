@@ -8,7 +8,7 @@ type of service could change.
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pygos.include.errno import (
     EADDRNOTAVAIL,
@@ -23,10 +23,12 @@ from pygos.include.uapi import in_
 from pygos.include.uapi.capability import CAP_NET_ADMIN, CAP_NET_RAW
 from pygos.include.uapi.in_ import IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, TCP_CLOSE, TCP_LISTEN
 from pygos.include.uapi.socket import AF_INET6, SOCK_STREAM
+from pygos.net.sock import ProtoOps
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
     from pygos.net.ipv4.inet import InetSock
+    from pygos.net.sock import Socket
 
 _MTU: Final = 65536
 _MSS: Final = 65483
@@ -244,3 +246,19 @@ def tcp_info(sk: InetSock) -> bytes:
     ]  # fmt: skip
     head = (state, 0, 0, 0, 0, 7 if sk.peer is not None else 0, 0x77, 0)
     return _INFO.pack(*head, *words)
+
+
+class InetOps(ProtoOps):
+    """What TCP and UDP sockets have in common."""
+
+    __slots__ = ()
+
+    def setsockopt(
+        self, task: Task, socket: Socket, level: int, name: int, addr: int, length: int
+    ) -> None:
+        setsockopt(task, cast("InetSock", socket.sk), level, name, addr, length)
+
+    def getsockopt(
+        self, task: Task, socket: Socket, level: int, name: int, addr: int, lenaddr: int
+    ) -> None:
+        getsockopt(task, cast("InetSock", socket.sk), level, name, addr, lenaddr)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pygos.include.errno import (
     EADDRINUSE,
+    EADDRNOTAVAIL,
     EAGAIN,
     EALREADY,
     ECONNABORTED,
@@ -14,6 +15,7 @@ from pygos.include.errno import (
     EINPROGRESS,
     EINVAL,
     EISCONN,
+    ENETUNREACH,
     ENOIOCTLCMD,
     ENOTCONN,
     EPIPE,
@@ -46,16 +48,15 @@ from pygos.include.uapi.socket import (
     SO_OOBINLINE,
 )
 from pygos.kernel.signal import send_sig
-from pygos.net.ipv4 import sockopt
 from pygos.net.ipv4.addr import Endpoint, family_of, is_any, parse
 from pygos.net.ipv4.inet import autobind, autobind_to, bind, conflict, route
+from pygos.net.ipv4.sockopt import InetOps
 from pygos.net.ipv4.tcp_sock import Stage, TcpSock
 from pygos.net.sock import (
     RCV_SHUTDOWN,
     SEND_SHUTDOWN,
     SHUTDOWN_MASK,
     WRITABLE,
-    ProtoOps,
     Socket,
     SockWait,
     sock_deadline,
@@ -82,7 +83,7 @@ def tcp_sk(socket: Socket) -> TcpSock:
     return sk
 
 
-class TcpOps(ProtoOps):
+class TcpOps(InetOps):
     """SOCK_STREAM of AF_INET and AF_INET6."""
 
     __slots__ = ()
@@ -100,16 +101,6 @@ class TcpOps(ProtoOps):
         if not sk.dport or sk.state in (TCP_CLOSE, TCP_SYN_SENT):
             raise ENOTCONN
         return sk.peer_name()
-
-    def setsockopt(
-        self, task: Task, socket: Socket, level: int, name: int, addr: int, length: int
-    ) -> None:
-        sockopt.setsockopt(task, tcp_sk(socket), level, name, addr, length)
-
-    def getsockopt(
-        self, task: Task, socket: Socket, level: int, name: int, addr: int, lenaddr: int
-    ) -> None:
-        sockopt.getsockopt(task, tcp_sk(socket), level, name, addr, lenaddr)
 
     # -- connecting
 
@@ -168,7 +159,6 @@ class TcpOps(ProtoOps):
 
     def accept(self, task: Task, socket: Socket) -> Socket:
         child = tcp_sk(socket).queue.popleft()
-        child.accepted = True
         return Socket(socket.type, socket.ops, child)
 
     def shutdown(self, task: Task, socket: Socket, how: int) -> None:
@@ -274,8 +264,6 @@ def _begin_connect(sk: TcpSock, addr: bytes) -> None:
         raise EISCONN
     ip, port = parse(sk.family, addr)
     if len(ip) == 4 and sk.family == AF_INET6 and sk.v6only:
-        from pygos.include.errno import ENETUNREACH
-
         raise ENETUNREACH
     ip, source = route(sk, ip)
     if is_any(sk.saddr):
@@ -285,8 +273,6 @@ def _begin_connect(sk: TcpSock, addr: bytes) -> None:
     if not sk.bound:
         autobind_to(sk, Endpoint(ip, port))
     elif (sk.saddr, sk.sport, ip, port) in sk.inet.established:
-        from pygos.include.errno import EADDRNOTAVAIL
-
         raise EADDRNOTAVAIL
     sk.daddr, sk.dport = ip, port
     sk.err = None

@@ -58,7 +58,6 @@ class TcpSock(InetSock):
     """One end of a connection, or a listener. A TimerTarget while its SYN isn't answered."""
 
     __slots__ = (
-        "accepted",
         "copied",
         "fin",
         "grown",
@@ -84,7 +83,6 @@ class TcpSock(InetSock):
         self.stage = Stage.UNCONNECTED
         #: Of a listener: connections that nobody has accepted yet.
         self.queue: deque[TcpSock] = deque()
-        self.accepted = True
         #: Received and not yet read; written and not yet in the peer's window.
         self.rq = ByteQueue()
         self.sq = ByteQueue()
@@ -349,7 +347,6 @@ def _establish(sk: TcpSock, listener: TcpSock) -> None:
     child.timestamp = listener.timestamp
     child.saddr, child.sport = sk.daddr, sk.dport
     child.daddr, child.dport = sk.saddr, sk.sport
-    child.accepted = False
     child.bound = True
     child.ports.join(child)
     child.connected(sk)

@@ -34,16 +34,12 @@ from pygos.include.uapi.socket import (
     MSG_OOB,
     MSG_PEEK,
     MSG_TRUNC,
-    SCM_TIMESTAMP,
-    SCM_TIMESTAMPNS,
     SHUT_RD,
     SHUT_RDWR,
     SO_BROADCAST,
     SO_REUSEPORT,
     SOCK_DGRAM,
-    SOL_SOCKET,
 )
-from pygos.net.ipv4 import sockopt
 from pygos.net.ipv4.addr import (
     ANY4,
     ANY6,
@@ -56,6 +52,7 @@ from pygos.net.ipv4.addr import (
     widen,
 )
 from pygos.net.ipv4.inet import InetSock, autobind, bind, route
+from pygos.net.ipv4.sockopt import InetOps
 from pygos.net.message import parse_cmsgs
 from pygos.net.sock import (
     RCV_SHUTDOWN,
@@ -64,7 +61,6 @@ from pygos.net.sock import (
     TCP_CLOSE,
     TCP_ESTABLISHED,
     WRITABLE,
-    ProtoOps,
     Socket,
     SockWait,
     head_truesize,
@@ -166,7 +162,7 @@ def lookup(sk: UdpSock, source: Endpoint, to: Endpoint) -> UdpSock | None:
     return best[source.port % len(best)] if best else None
 
 
-class UdpOps(ProtoOps):
+class UdpOps(InetOps):
     """SOCK_DGRAM of AF_INET and AF_INET6."""
 
     __slots__ = ()
@@ -213,16 +209,6 @@ class UdpOps(ProtoOps):
             raise ENOTCONN
         sk.shutdown |= how + 1
         sk.state_change(POLLIN | POLLHUP)
-
-    def setsockopt(
-        self, task: Task, socket: Socket, level: int, name: int, addr: int, length: int
-    ) -> None:
-        sockopt.setsockopt(task, udp_sk(socket), level, name, addr, length)
-
-    def getsockopt(
-        self, task: Task, socket: Socket, level: int, name: int, addr: int, lenaddr: int
-    ) -> None:
-        sockopt.getsockopt(task, udp_sk(socket), level, name, addr, lenaddr)
 
     def sendmsg(
         self, task: Task, socket: Socket, buf: IoBuffer, flags: int, msg: Message | None
@@ -390,11 +376,7 @@ def _next(task: Task, sk: UdpSock, flags: int) -> Datagram | None:
 
 def _control(task: Task, sk: UdpSock, datagram: Datagram, msg: Message) -> None:
     """Control messages that were asked for: times, addresses, hops."""
-    if sk.timestamp:
-        sec, ns = divmod(datagram.tstamp or sk.machine.clock.realtime(), 1_000_000_000)
-        kind, rest = (SCM_TIMESTAMPNS, ns) if sk.timestamp == 2 else (SCM_TIMESTAMP, ns // 1000)
-        image = sec.to_bytes(8, "little") + rest.to_bytes(8, "little")
-        msg.put_cmsg(task, SOL_SOCKET, kind, image)
+    msg.put_timestamp(task, sk, datagram.tstamp)
     options = sk.level_options
     if not options:
         return

@@ -24,10 +24,7 @@ from pygos.include.uapi.socket import (
     MSG_OOB,
     MSG_PEEK,
     MSG_TRUNC,
-    SCM_TIMESTAMP,
-    SCM_TIMESTAMPNS,
     SOCK_SEQPACKET,
-    SOL_SOCKET,
 )
 from pygos.net.scm import ScmCookie, own_creds, scm_recv, scm_send
 from pygos.net.sock import (
@@ -250,20 +247,9 @@ def _deliver(
         kfree_skb(skb)
     if msg is not None:
         msg.name = skb.sk.addr.raw if skb.sk.addr is not None else b""
-        if sk.timestamp:
-            _put_timestamp(task, sk, skb, msg)
+        msg.put_timestamp(task, sk, skb.tstamp)
     if msg is not None or files:
         scm_recv(task, sk, msg, skb.creds, files, flags)
-
-
-def _put_timestamp(task: Task, sk: UnixSock, skb: Skb, msg: Message) -> None:
-    sec, ns = divmod(skb.tstamp or task.machine.clock.realtime(), 1_000_000_000)
-    if sk.timestamp == 2:
-        kind, rest = SCM_TIMESTAMPNS, ns
-    else:
-        kind, rest = SCM_TIMESTAMP, ns // 1000
-    image = sec.to_bytes(8, "little") + rest.to_bytes(8, "little")
-    msg.put_cmsg(task, SOL_SOCKET, kind, image)
 
 
 class UnixDgramOps(UnixPacketOps):
