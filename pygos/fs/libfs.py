@@ -9,6 +9,7 @@ readdir(3) neither skips nor repeats a name however the directory changes meanwh
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from pygos.fs.inode import current_time
@@ -36,6 +37,8 @@ from pygos.include.uapi.fs import RENAME_EXCHANGE
 from pygos.include.uapi.xattr import XATTR_CREATE, XATTR_REPLACE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pygos.include.linux.fs import Dentry, DirContext, DirEntry, File
     from pygos.include.linux.mm_types import IoBuffer
     from pygos.include.linux.sched import Task
@@ -108,6 +111,18 @@ def dir_emit_dots(file: File, ctx: DirContext) -> bool:
         if not ctx.emit(b"..", parent.i_ino, DT_DIR, FIRST_COOKIE):
             return False
     return True
+
+
+def dir_emit_entries(
+    file: File, ctx: DirContext, entries: Iterable[tuple[bytes, int, int]]
+) -> None:
+    """A whole listing: the dots, then (name, inode number, DT_*) in an order that stays."""
+    if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
+        return
+    start = ctx.pos - FIRST_COOKIE
+    for cookie, entry in enumerate(islice(entries, start, None), ctx.pos + 1):
+        if not ctx.emit(*entry, cookie):
+            return
 
 
 class DirFileOperations(FileOperations):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.attr import simple_setattr
 from pygos.fs.dcache import d_path
-from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots, dir_emit_entries
 from pygos.fs.proc import (
     array,
     extras,
@@ -200,16 +200,14 @@ class PidDirFileOperations(DirFileOperations):
         assert isinstance(inode, PidInode)
         if not alive(inode.target):
             raise ENOENT
-        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
-            return
         node: PidDir = inode.i_private
         pid = inode.target.pid
-        entries = list(node.table.values())
-        for index in range(ctx.pos - FIRST_COOKIE, len(entries)):
-            place, child = entries[index]
-            ino = pid_ino(pid, node.base + place)
-            if not ctx.emit(child.name, ino, child.mode >> 12, index + FIRST_COOKIE + 1):
-                return
+        entries = node.table.values()
+        dir_emit_entries(
+            file,
+            ctx,
+            ((child.name, pid_ino(pid, node.base + at), child.mode >> 12) for at, child in entries),
+        )
 
 
 def proc_pid_dir_target(file: File) -> Task | None:

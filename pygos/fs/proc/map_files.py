@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pygos.fs.dcache import d_path
-from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.libfs import DirFileOperations, dir_emit_entries
 from pygos.fs.proc.access import living, mm_of, require_access
 from pygos.fs.proc.root import pid_ino
 from pygos.fs.synthetic import Directory, Link, SyntheticInodeOperations, SyntheticLinkOperations
@@ -105,13 +105,13 @@ class MapFilesDirFileOperations(DirFileOperations):
 
     def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
         inode: Any = file.f_inode
-        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
-            return
         mapped = _mapped(inode.target)
-        for place in range(ctx.pos - FIRST_COOKIE, len(mapped)):
-            ino = pid_ino(inode.target.pid, _BASE + place)
-            if not ctx.emit(_name(mapped[place]), ino, DT_LNK, place + FIRST_COOKIE + 1):
-                return
+        pid = inode.target.pid
+        dir_emit_entries(
+            file,
+            ctx,
+            ((_name(vma), pid_ino(pid, _BASE + at), DT_LNK) for at, vma in enumerate(mapped)),
+        )
 
 
 def _nowhere(task: Task, target: Any) -> Path | bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.libfs import DirFileOperations, dir_emit_entries
 from pygos.fs.proc.root import pid_ino
 from pygos.fs.synthetic import Directory, Synthetic, SyntheticInode, SyntheticInodeOperations
 from pygos.include.errno import ENOENT
@@ -60,14 +60,10 @@ class NetDirFileOperations(DirFileOperations):
     def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
         inode = file.f_inode
         assert isinstance(inode, SyntheticInode)
-        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
-            return
-        nodes = list(_files(task).values())
-        for place in range(ctx.pos - FIRST_COOKIE, len(nodes)):
-            ino = pid_ino(inode.target.pid, _BASE + 1 + place)
-            node = nodes[place]
-            if not ctx.emit(node.name, ino, node.mode >> 12, place + FIRST_COOKIE + 1):
-                return
+        pid, nodes = inode.target.pid, enumerate(_files(task).values(), _BASE + 1)
+        dir_emit_entries(
+            file, ctx, ((node.name, pid_ino(pid, at), node.mode >> 12) for at, node in nodes)
+        )
 
 
 NET_DIR: Final = Directory("net", 0o555, NetDirOperations(), NetDirFileOperations())

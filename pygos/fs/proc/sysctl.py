@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.libfs import DirFileOperations, dir_emit_entries
 from pygos.fs.proc.sysctl_table import TABLE, load_table, min_free_kbytes, pty_nr
 from pygos.fs.synthetic import (
     Directory,
@@ -341,16 +341,21 @@ class SysctlDirFileOperations(DirFileOperations):
     __slots__ = ()
 
     def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
-        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
-            return
         prefix = _prefix(file.f_inode)
-        entries = list(children_of(task.machine, prefix).items())
-        for place in range(ctx.pos - FIRST_COOKIE, len(entries)):
-            name, is_dir = entries[place]
-            ino = fixed_ino(file.f_inode.i_sb, (_PREFIX + prefix + name).encode())
-            kind = DT_DIR if is_dir else DT_REG
-            if not ctx.emit(name.encode(), ino, kind, place + FIRST_COOKIE + 1):
-                return
+        sb = file.f_inode.i_sb
+        children = children_of(task.machine, prefix).items()
+        dir_emit_entries(
+            file,
+            ctx,
+            (
+                (
+                    name.encode(),
+                    fixed_ino(sb, (_PREFIX + prefix + name).encode()),
+                    DT_DIR if is_dir else DT_REG,
+                )
+                for name, is_dir in children
+            ),
+        )
 
 
 SYSCTL_ROOT: Final = Directory("sys", 0o555, SysctlDirOperations(), SysctlDirFileOperations())

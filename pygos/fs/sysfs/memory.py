@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
+from pygos.fs.libfs import DirFileOperations, dir_emit_entries
 from pygos.fs.synthetic import (
     Directory,
     Node,
@@ -109,15 +109,12 @@ class MemoryDirFileOperations(DirFileOperations):
     __slots__ = ()
 
     def iterate(self, task: Task, file: File, ctx: DirContext) -> None:
-        if ctx.pos < FIRST_COOKIE and not dir_emit_dots(file, ctx):
-            return
         entries = [(node.name, node.mode >> 12) for node in _FILES.values()]
         entries += [(b"memory%d" % number, DT_DIR) for number in range(_blocks(task))]
-        for place in range(ctx.pos - FIRST_COOKIE, len(entries)):
-            name, kind = entries[place]
-            ino = fixed_ino(file.f_inode.i_sb, _PREFIX + name)
-            if not ctx.emit(name, ino, kind, place + FIRST_COOKIE + 1):
-                return
+        sb = file.f_inode.i_sb
+        dir_emit_entries(
+            file, ctx, ((name, fixed_ino(sb, _PREFIX + name), kind) for name, kind in entries)
+        )
 
 
 MEMORY: Final = Directory("memory", 0o755, MemoryDirOperations(), MemoryDirFileOperations())
