@@ -8,9 +8,9 @@
 # Assemble: tools/um/assemble.py writes stub and helper into machine_code.py.
 
         .intel_syntax noprefix
-        .equ STUB_CODE,    0x7fffff000000
-        .equ STUB_LIST,    0x7fffff001000       # list page, read-only for the guest
-        .equ STUB_END,     0x7fffff002000
+        .equ STUB_CODE,    0x7fff80000000       # the addresses of pygos/host/layout.py
+        .equ STUB_LIST,    0x7fff80010000       # list page, read-only for the guest
+        .equ STUB_END,     0x7fff80013000
         .equ USER_TOP,     0x7ffffffff000       # end of the 47-bit user half
         .equ RAM_FD,       3
         .equ EVENT_FD,     4
@@ -286,7 +286,7 @@ f3:     LD      DATA_IP                         # so a call into it becomes SIGS
         JEQ     0xff600000, trap, kill
 f_stub: LD      DATA_IP
         AND_    0xfffff000
-        JEQ     0xff000000, f4, kill
+        JEQ     0x80000000, f4, kill
 f4:     LD      DATA_NR
         JEQ     NR_mmap, f_map, f5
 f5:     JEQ     NR_mprotect, allow, f6

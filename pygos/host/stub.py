@@ -21,12 +21,10 @@ from typing import Final
 from pygos.arch.x86.regs import NREGS, R12, R15, RAX, RDI, REGS_SIZE, RIP, RSI
 from pygos.host import HostError, libc
 from pygos.host import machine_code as mc
+from pygos.host.layout import STUB_CODE, STUB_LIST
 from pygos.host.ram import HostRam, high_fd, memfd
-from pygos.include.linux.platform import PAGE_SIZE, TASK_SIZE
+from pygos.include.linux.platform import PAGE_SIZE
 
-STUB_CODE: Final = TASK_SIZE
-STUB_LIST: Final = TASK_SIZE + PAGE_SIZE
-STUB_END: Final = TASK_SIZE + 2 * PAGE_SIZE
 RAM_FD: Final = 3
 EVENT_FD: Final = 4
 

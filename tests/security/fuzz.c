@@ -60,7 +60,7 @@ static const char *paths[] = {
 static uint64_t address(void)
 {
 	static const uint64_t bad[] = {
-		0, 1, 0x400000, 0x7fffff000000, 0x7fffffffe000, 0x7ffffffff000, 0x800000000000,
+		0, 1, 0x400000, 0x7fff80000000, 0x7fffffffe000, 0x7ffffffff000, 0x800000000000,
 		-4096UL, 1UL << 63,
 	};
 	switch (below(6)) {

@@ -169,7 +169,7 @@ static void by_frame(void)
 static void top(void)
 {
     /* The return address of a call at the end of the program's part. */
-    for (unsigned long at = 0x7ffffffff000; at >= 0x7ffffe000000; at -= 4096) {
+    for (unsigned long at = 0x7fff80000000; at >= 0x7fff7e000000; at -= 4096) {
         char *page = mmap((void *)(at - 4096), 4096, 7,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
         if (page != (char *)(at - 4096))

@@ -56,7 +56,7 @@ def test_t_esc_02_host_processes_are_not_there(machine: pygos.Machine, compile_c
 
 
 _STUB_MAPPINGS = r"""
-#define STUB 0x7fffff000000UL
+#define STUB 0x7fff80000000UL
 static const unsigned long places[] = {
     STUB, STUB + 0x1000, STUB + 0x2000, STUB + 0x10000, 0x7ffffffff000UL, 0x7fffffffe000UL,
     0x800000000000UL, 0xffffffffff600000UL, 0x7fffffff0000UL, 1UL << 56,
@@ -86,10 +86,10 @@ def test_t_esc_06_stub_pages_cannot_be_mapped_over(
 
 
 _JUMP = r"""
-static void jump(void) { ((void (*)(void))0x7fffff000000UL)(); }
-static void jump2(void) { ((void (*)(void))0x7fffff000003UL)(); }
-static void read_list(void) { volatile long x = *(long *)0x7fffff002000UL; (void)x; }
-static void write_stub(void) { *(volatile long *)0x7fffff000000UL = 0; }
+static void jump(void) { ((void (*)(void))0x7fff80000000UL)(); }
+static void jump2(void) { ((void (*)(void))0x7fff80000003UL)(); }
+static void read_list(void) { volatile long x = *(long *)0x7fff80011000UL; (void)x; }
+static void write_stub(void) { *(volatile long *)0x7fff80000000UL = 0; }
 int main(void)
 {
     void (*attacks[])(void) = {jump, jump2, write_stub};

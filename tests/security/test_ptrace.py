@@ -358,8 +358,8 @@ _STUB_PAGES = (
     + r"""
 int main(void)
 {
-    static const unsigned long places[] = {0x7fffff000000, 0x7fffff000100, 0x7fffff001000,
-        0x7fffff002000, 0xffffffffff600000, 0x800000000000, 0xffff800000000000};
+    static const unsigned long places[] = {0x7fff80000000, 0x7fff80000100, 0x7fff80010000,
+        0x7fff80011000, 0xffffffffff600000, 0x800000000000, 0xffff800000000000};
     int status, word, refused = 0, faults = 0;
     char path[64];
     for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
@@ -458,7 +458,7 @@ static long some(pid_t pid)
     case 1: return (long)area + rnd() % sizeof area;
     case 2: return rnd();
     case 3: return rnd() % 130;
-    case 4: return 0x7fffff000000 + rnd() % 8192;
+    case 4: return 0x7fff80000000 + rnd() % 8192;
     case 5: return 1UL << (rnd() & 63);
     case 6: return (long)victim + rnd() % 64;
     case 7: return -1 - (long)(rnd() % 4096);

@@ -108,7 +108,7 @@ def test_filter_in_the_stub_page(
     """What a stub may do natively from its own page: what the batches need, no more."""
     from pygos.arch.x86.regs import SYSCALL_ARGS
     from pygos.host.machine_code import STUB, STUB_BATCH
-    from pygos.host.stub import STUB_CODE
+    from pygos.host.layout import STUB_CODE
 
     cpu = guest.cpu(SPIN)
     cpu.space.sync()
@@ -138,8 +138,8 @@ def test_t_esc_06_nothing_but_the_stub_is_mapped(guest: Guest) -> None:
     cpu = guest.um.new_space().new_cpu()
     lines = Path(f"/proc/{cpu.pid}/maps").read_text().splitlines()
     assert [line.split()[:2] for line in lines if "vsyscall" not in line] == [
-        ["7fffff000000-7fffff001000", "r-xp"],
-        ["7fffff001000-7fffff002000", "r--s"],
+        ["7fff80000000-7fff80001000", "r-xp"],
+        ["7fff80010000-7fff80011000", "r--s"],
     ]
 
 

@@ -29,7 +29,7 @@ def guest() -> Iterator[Guest]:
 
 def maps(cpu: UmCpu) -> list[str]:
     lines = Path(f"/proc/{cpu.pid}/maps").read_text().splitlines()
-    return [line for line in lines if not line.startswith(("7fffff", "ffff"))]
+    return [line for line in lines if not line.startswith(("7fff8", "ffff"))]
 
 
 def fpu(cpu: UmCpu) -> bytes:

@@ -295,7 +295,7 @@ def test_t_esc_06_jump_into_the_stub_gains_nothing(guest: Guest) -> None:
     """The batch routine, called by a guest with a list of its own, makes no native call."""
     from pygos.arch.x86.regs import R15
     from pygos.host.machine_code import STUB_BATCH
-    from pygos.host.stub import STUB_CODE
+    from pygos.host.layout import STUB_CODE
 
     cpu = guest.cpu(SPIN)
     cpu.space.map(DATA, 9, 1, RW)
@@ -312,7 +312,7 @@ def test_t_esc_06_jump_into_the_stub_gains_nothing(guest: Guest) -> None:
 
 
 def test_t_esc_07_list_page_is_read_only_and_empty(guest: Guest) -> None:
-    from pygos.host.stub import STUB_LIST
+    from pygos.host.layout import STUB_LIST
 
     cpu = guest.cpu("488b07 0f05 880f")  # mov rax,[rdi]; syscall; mov [rdi],cl
     cpu.regs[RDI] = STUB_LIST

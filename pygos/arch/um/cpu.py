@@ -69,7 +69,7 @@ class UmCpu:
 
     __slots__ = (
         "addr", "at_syscall", "block", "kicked", "last_count", "owner", "pid", "platform", "regs",
-        "space", "stub", "trap", "trapped",
+        "space", "stub", "thread_page", "trap", "trapped",
     )  # fmt: skip
 
     def __init__(self, platform: UmPtrace, space: UmSpace, stub: Stub) -> None:
@@ -81,6 +81,7 @@ class UmCpu:
         self.block = stub.block
         self.regs = stub.block[:NREGS]
         self.owner: object = None
+        self.thread_page: memoryview | None = None
         self.kicked = False
         self.last_count = stub.block[COUNT]
         #: What wait() returns for this CPU, made once: at a system call, at anything else.

@@ -8,7 +8,7 @@ import mmap
 import os
 import signal
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Final
 
@@ -32,8 +32,9 @@ from pygos.host.code import (
     WPID,
 )  # fmt: skip
 from pygos.host.events import HostEvents
+from pygos.host.layout import STUB_CODE, STUB_LIST
 from pygos.host.ram import HostRam
-from pygos.host.stub import PTRACE_CONT, STUB_CODE, STUB_LIST, WALL, Zygote
+from pygos.host.stub import PTRACE_CONT, WALL, Zygote
 from pygos.include.errno import EAGAIN
 from pygos.include.linux.platform import Cpu, HostWaiter, Trap, TrapKind
 
@@ -63,6 +64,8 @@ class UmPtrace:
     """
 
     name = "um-ptrace"
+    patch_entry = 0
+    hot_site: Callable[[Cpu], None] | None = None
 
     def __init__(self, ram: HostRam, nr_cpus: int) -> None:
         """Start the zygote. HostError if the host refuses."""
@@ -139,9 +142,7 @@ class UmPtrace:
         space.idle.append(stub)
         return space
 
-    def fork_stub(
-        self, parent: int, control: tuple[int, int, memoryview], traps: int = 0
-    ) -> Stub:
+    def fork_stub(self, parent: int, control: tuple[int, int, memoryview], traps: int = 0) -> Stub:
         """Clone a stopped stub with its mappings; `traps`: those of the parent, which the
         clone has too. EAGAIN if the host has no process left."""
         self._look_around()

@@ -33,7 +33,7 @@ class UmSpace:
 
     __slots__ = (
         "_end", "_entries", "_list_addr", "_list_pfn", "_next", "_op", "_ram_pages", "cpus",
-        "destroyed", "idle", "platform", "start_regs",
+        "destroyed", "idle", "platform", "pos_page", "proc_page", "start_regs",
     )  # fmt: skip
 
     def __init__(self, platform: UmPtrace, control: tuple[int, int, memoryview]) -> None:
@@ -46,6 +46,8 @@ class UmSpace:
         self.cpus: list[UmCpu] = []
         self.idle: list[Stub] = []
         self.destroyed = False
+        self.proc_page: memoryview | None = None
+        self.pos_page: memoryview | None = None
         #: Registers of the first CPU of a cloned space.
         self.start_regs: memoryview | None = None
 
@@ -69,6 +71,10 @@ class UmSpace:
             return
         self._next = offset + length
         self._append(end, va, length, op, offset)
+
+    def window(self, va: int, pfn: int, pages: int) -> None:
+        """See AddressSpace.window: nothing is answered in these stubs, so there are none."""
+        raise NotImplementedError
 
     def unmap(self, va: int, pages: int) -> None:
         """Unmap; what is not mapped is skipped."""

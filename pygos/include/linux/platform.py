@@ -7,7 +7,7 @@ The kernel proper knows only these protocols. ``arch/um`` (and later ``arch/tcg`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum, IntFlag
 from typing import Protocol
 
@@ -16,8 +16,9 @@ from pygos.include.dataclass import dataclass
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 PAGE_MASK = ~(PAGE_SIZE - 1)
-#: First address above the guest: the stub's own pages lie from here to 2**47.
-TASK_SIZE = 0x7FFF_FF00_0000
+#: First address above the guest: the stub's own pages lie from here to 2**47
+#: (pygos/host/layout.py).
+TASK_SIZE = 0x7FFF_8000_0000
 
 
 class Prot(IntFlag):
@@ -78,6 +79,9 @@ class Cpu(Protocol):
     regs: memoryview
     #: The owner (a Task); the platform never looks inside.
     owner: object
+    #: A page (u64) that this guest thread can read and only the kernel write, at a fixed place
+    #: of its thread area; None where no call is answered in the stub.
+    thread_page: memoryview | None
 
     def resume(self) -> None:
         """Run until the next trap; pending mapping changes of the space are flushed first."""
@@ -121,6 +125,15 @@ class AddressSpace(Protocol):
     Ranges are page aligned and lie below TASK_SIZE; pfn counts pages of the RAM memfd.
     """
 
+    #: Pages (u64) of the process for calls that are answered in the stub: one that the guest
+    #: can only read, one that it can write too. None where there are no such calls.
+    proc_page: memoryview | None
+    pos_page: memoryview | None
+
+    def window(self, va: int, pfn: int, pages: int) -> None:
+        """Map frames read-only at `va` in the window area above TASK_SIZE (queued like map);
+        pfn -1 unmaps. A clone of the space has none of its parent's windows."""
+
     def map(self, va: int, pfn: int, pages: int, prot: Prot) -> None:
         """Map `pages` pages at `va` to the frames pfn, pfn+1, ... replacing what is there."""
 
@@ -162,6 +175,11 @@ class Platform(Protocol):
 
     name: str
     xstate_size: int
+    #: Where a patched `syscall` site jumps to (by way of a trampoline); 0: no such entry.
+    patch_entry: int
+    #: Set by the kernel: called with a stopped CPU whose `syscall` instruction (the one before
+    #: its rip) has trapped several times in this address space.
+    hot_site: Callable[[Cpu], None] | None
 
     def new_space(self) -> AddressSpace: ...
 
