@@ -85,6 +85,15 @@ class Machine:
         For reproducible random numbers inside; None: the host's entropy.
     ``strace``
         A text file that gets a line for every system call.
+    ``platform``
+        How programs are trapped: ``"ptrace"``, ``"systrap"`` or ``"auto"``, the fastest that the
+        host allows; None: what the variable PYGOS_PLATFORM says, else ``"auto"``.
+    ``untrusted``
+        The programs are nobody's friends: prefer the strictest platform to the fastest.
+    ``fast``
+        Answer calls that need no kernel in the program's own process, where the platform can.
+    ``patch``
+        Turn ``syscall`` instructions that are used often into jumps, where the platform can.
     """
 
     def __init__(
@@ -101,6 +110,10 @@ class Machine:
         workdir: str | None = None,
         seed: int | None = None,
         strace: Any = None,
+        platform: str | None = None,
+        untrusted: bool = False,
+        fast: bool = True,
+        patch: bool = True,
     ) -> None:
         self._memory = config.parse_memory(memory)
         self._cpus = config.parse_cpus(cpus)
@@ -115,6 +128,8 @@ class Machine:
         self._set_env(self._env, env)
         self._seed = seed
         self._strace = strace
+        self._platform = config.parse_platform(platform, untrusted)
+        self._fast, self._patch = fast, patch
         self._kernel: Kernel | None = None
         self._thread = 0
         self._closed = False
@@ -158,6 +173,9 @@ class Machine:
             stdio=stdio,
             terminal=terminal,
             entropy_seed=self._seed,
+            platform=self._platform,
+            fast=self._fast,
+            patch=self._patch,
         )
         try:
             return boot(settings)
@@ -221,6 +239,13 @@ class Machine:
         if check and status:
             raise CommandFailed(f"{words[0]}: {describe_status(status)}", result)
         return result
+
+    @property
+    def platform_name(self) -> str:
+        """The platform in use, such as ``um-ptrace``; boots if need be."""
+        self.boot()
+        assert self._kernel is not None
+        return self._kernel.platform.name
 
     def dmesg(self) -> str:
         """The kernel's log, as dmesg(1) prints it."""

@@ -128,6 +128,19 @@ def parse_pids(value: str | int | None) -> int | None:
     return count
 
 
+def parse_platform(name: str | None, untrusted: bool = False) -> str:
+    """``auto``, ``ptrace`` or ``systrap``; None: what PYGOS_PLATFORM says, else ``auto``.
+
+    For untrusted programs the strict platform, unless one is named.
+    """
+    if untrusted and name in (None, "auto"):
+        return "ptrace"  # pygos.arch.um.registry.STRICT, without its import
+    chosen = name or os.environ.get("PYGOS_PLATFORM") or "auto"
+    if chosen not in ("auto", "ptrace", "systrap"):
+        raise ConfigError(f"invalid platform {chosen!r}: say auto, ptrace or systrap")
+    return chosen
+
+
 def parse_hostname(name: str) -> str:
     """A name that sethostname(2) and other machines accept."""
     good = name and len(name.encode()) <= HOST_NAME_MAX and not name.startswith(("-", "."))

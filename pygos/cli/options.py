@@ -37,6 +37,10 @@ class Options:
     interactive: bool
     tty: bool
     tty_raw: bool
+    platform: str | None
+    untrusted: bool
+    no_fast: bool
+    no_patch: bool
 
 
 class Option(NamedTuple):
@@ -72,6 +76,10 @@ OPTIONS: Final = (
     Option("--interactive", "-i", "flag", False, "", "Accepted as docker has it; always on."),
     Option("--tty", "-t", "flag", False, "", "Accepted as docker has it; on at a terminal."),
     Option("--tty-raw", "", "flag", False, "", "Let programs ask your terminal. Also --tty=raw."),
+    Option("--platform", "", "value", None, "ptrace|systrap", "How programs are trapped (auto)."),
+    Option("--untrusted", "", "flag", False, "", "Prefer the strictest platform to the fastest."),
+    Option("--no-fast", "", "flag", False, "", "Let the kernel answer every call, none the stub."),
+    Option("--no-patch", "", "flag", False, "", "Leave the code of programs as it is."),
 )
 #: How docker would spell it.
 _SPELLINGS: Final = {"--tty=raw": "--tty-raw"}

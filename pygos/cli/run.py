@@ -65,6 +65,9 @@ def boot_settings(options: Options, root: str, user: config.User) -> dict[str, A
         "groups": user.groups,
         "strace": strace_sink(options),
         "tty_raw": options.tty_raw,
+        "platform": config.parse_platform(options.platform, options.untrusted),
+        "fast": not options.no_fast,
+        "patch": not options.no_patch,
     }
 
 

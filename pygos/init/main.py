@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pygos.arch.um.ptrace_platform import UmPtrace
+from pygos.arch.um.registry import new_platform
 from pygos.drivers import init_drivers
 from pygos.drivers.hoststream import open_std_files
 from pygos.drivers.tty.jobctl import disassociate_ctty
@@ -94,6 +94,12 @@ class BootConfig:
     entropy_seed: int | None = None
     #: Guest paths that look absent.
     hidden: tuple[str, ...] = ()
+    #: "auto", or a name of pygos.arch.um.registry.
+    platform: str = "auto"
+    #: Answer calls in the stub where the platform can (um-systrap).
+    fast: bool = True
+    #: Turn `syscall` instructions that trap often into jumps where the platform can.
+    patch: bool = True
 
 
 class KernelHooks(VfsHooks):
@@ -123,7 +129,7 @@ def boot(config: BootConfig) -> Machine:
     ram = HostRam(config.memory // PAGE_SIZE)
     machine.ram = ram
     try:
-        machine.platform = UmPtrace(ram, config.cpus)
+        machine.platform = new_platform(config.platform, ram, config.cpus)
         _boot_kernel(machine)
         _boot_files(machine, config)
     except BaseException:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pygos import ConfigError
 from pygos import _config as config
+from pygos.arch.um import registry
 
 
 @pytest.mark.parametrize(
@@ -137,3 +138,27 @@ def test_dash_e_sets_passes_and_removes() -> None:
         "TOKEN": "t",
         "EMPTY": "",
     }
+
+
+def test_the_platform_is_named_or_comes_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYGOS_PLATFORM", raising=False)
+    assert config.parse_platform(None) == "auto"
+    monkeypatch.setenv("PYGOS_PLATFORM", "systrap")
+    assert config.parse_platform(None) == "systrap"
+    assert config.parse_platform("ptrace") == "ptrace"
+    assert config.parse_platform("auto") == "auto"
+    with pytest.raises(ConfigError, match="invalid platform 'kvm': say auto, ptrace or systrap"):
+        config.parse_platform("kvm")
+
+
+def test_untrusted_programs_get_the_strict_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYGOS_PLATFORM", "systrap")
+    assert config.parse_platform(None, untrusted=True) == registry.STRICT
+    assert config.parse_platform("auto", untrusted=True) == registry.STRICT
+    assert config.parse_platform("systrap", untrusted=True) == "systrap"
+
+
+def test_every_platform_can_be_asked_for() -> None:
+    assert [config.parse_platform(name) for name in registry.NAMES] == list(registry.NAMES)

@@ -257,3 +257,14 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_the_log_says_which_platform_it_is() -> None:
+    status, _, log = outcome("--untrusted", "--no-fast", "--no-patch", "--dmesg", "true")
+    assert status == 0
+    assert "platform um-ptrace" in log
+
+
+def test_an_unknown_platform_is_one_line() -> None:
+    status, _, error = outcome("--platform", "kvm", "true")
+    assert (status, error) == (125, "pygos: invalid platform 'kvm': say auto, ptrace or systrap\n")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The native platform: guest programs run on the host's CPU inside stub processes.
 
+registry.py         which platforms there are, and which one is taken
 ptrace_platform.py  UmPtrace, the ``Platform``: starts stubs and waits for their traps
 cpu.py              UmCpu: one guest thread = one stub, its registers, its last trap
 space.py            UmSpace: one address space = the stubs that share it, and the queue
