@@ -17,6 +17,9 @@ RUN_STAMP := $(VENV)/.stamp-run
 DEV_STAMP := $(VENV)/.stamp-dev
 INPUTS    := pyproject.toml scripts/make-venv
 
+# The platforms of this host but the default one, on which `check` has run everything.
+export OTHERS := from pygos.arch.um.registry import available; print(*available()[1:])
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check lint bench htmldocs test-deps clean distclean
 .DELETE_ON_ERROR:
@@ -31,10 +34,15 @@ setup: $(RUN_STAMP) ## make .venv with pygos installed in it
 run: $(RUN_STAMP) ## boot on the host's files: a shell, a short tour, or CMD='...'
 	@BIN=$(BIN) scripts/run
 
-test: test-deps lint check ## all that CI runs: lint, then the tests in parallel
+test: test-deps lint check ## all that CI runs: lint, then the tests on every platform
 
-check: $(DEV_STAMP) ## the tests alone
+check: $(DEV_STAMP) ## the tests alone: all of them, and those with guests on the other platforms
 	$(BIN)/python -m pytest -n auto $(PYTESTOPTS)
+	@for name in $$($(BIN)/python -c "$$OTHERS"); do \
+		echo "$(BIN)/python -m pytest -n auto --guests --platform $$name"; \
+		$(BIN)/python -m pytest -n auto --guests --ignore=tests/um --platform $$name \
+			$(PYTESTOPTS) || [ $$? -eq 5 ] || exit 1; \
+	done
 
 lint: $(DEV_STAMP) ## ruff, mypy --strict, the layer law, licence tags
 	$(BIN)/ruff check .

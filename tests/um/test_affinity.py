@@ -16,10 +16,10 @@ pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CP
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
+def machine(platform: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
     """A machine on a host that looks quiet."""
     monkeypatch.setattr(Affinity, "runnable", staticmethod(lambda: 1))
-    guest = Guest()
+    guest = Guest(platform=platform)
     guest.um.affinity._looked += 10**12  # not by itself
     yield guest
     guest.close()

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,18 +22,11 @@ from tests.um.guest import CODE, GETPID_LOOP, SPIN, Guest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def guest() -> Iterator[Guest]:
-    machine = Guest()
-    yield machine
-    machine.close()
-
-
 DOOMED = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from tests.um.guest import *
-guest = Guest()
+guest = Guest(platform=sys.argv[2])
 first = guest.cpu(SPIN)
 cpus = [first, first.space.new_cpu(), guest.cpu(GETPID_LOOP)]
 print(guest.um.zygote.pid, guest.um.zygote.watcher, *(cpu.pid for cpu in cpus), flush=True)
@@ -48,10 +40,9 @@ while True:
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3, 10, 30])
-def test_t_death_01_no_stub_survives_the_kernel(delay: int) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", DOOMED, str(ROOT)], stdout=subprocess.PIPE, text=True
-    ) as child:
+def test_t_death_01_no_stub_survives_the_kernel(delay: int, platform: str) -> None:
+    command = [sys.executable, "-c", DOOMED, str(ROOT), platform]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         pids = child.stdout.readline().split()
         time.sleep(delay / 1000)
@@ -107,8 +98,8 @@ def test_filter_in_the_stub_page(
 ) -> None:
     """What a stub may do natively from its own page: what the batches need, no more."""
     from pygos.arch.x86.regs import SYSCALL_ARGS
-    from pygos.host.machine_code import STUB, STUB_BATCH
     from pygos.host.layout import STUB_CODE
+    from pygos.host.machine_code import STUB, STUB_BATCH
 
     cpu = guest.cpu(SPIN)
     cpu.space.sync()
@@ -122,10 +113,10 @@ def test_filter_in_the_stub_page(
     assert (status & 0x7F != signal.SIGSYS) is allowed
 
 
-def test_t_esc_05_a_stub_has_only_the_ram(guest: Guest) -> None:
+def test_t_esc_05_a_stub_has_only_the_ram(platform: str) -> None:
     with open("/etc/passwd") as other:
         os.set_inheritable(other.fileno(), True)
-        machine = Guest()
+        machine = Guest(platform=platform)
         first = machine.cpu(SPIN)
         cpus = [first, first.space.new_cpu(), first.space.clone(first).new_cpu()]
         for cpu in cpus:
@@ -200,11 +191,11 @@ def test_keyboard_interrupt_gets_through(guest: Guest) -> None:
     timer.join()
 
 
-def test_machine_in_another_thread() -> None:
+def test_machine_in_another_thread(platform: str) -> None:
     traps = []
 
     def work() -> None:
-        machine = Guest()
+        machine = Guest(platform=platform)
         cpu = machine.cpu(GETPID_LOOP)
         traps.append(machine.trap(cpu, time.monotonic_ns() + 10**9).kind)
         traps.append(machine.um.wait(time.monotonic_ns() + 1_000_000))
@@ -277,14 +268,14 @@ def test_regular_files_are_always_ready(guest: Guest, tmp_path: Path) -> None:
         assert waiter.events == [5]
 
 
-def test_affinity_is_given_back() -> None:
+def test_affinity_is_given_back(platform: str) -> None:
     before = os.sched_getaffinity(0)
-    Guest().close()
+    Guest(platform=platform).close()
     assert os.sched_getaffinity(0) == before
 
 
-def test_two_machines_at_once() -> None:
-    one, two = Guest(), Guest()
+def test_two_machines_at_once(platform: str) -> None:
+    one, two = Guest(platform=platform), Guest(platform=platform)
     a, b = one.cpu(GETPID_LOOP), two.cpu(GETPID_LOOP)
     for _ in range(3):
         assert one.trap(a).kind is TrapKind.SYSCALL
@@ -295,6 +286,7 @@ def test_two_machines_at_once() -> None:
 
 
 def test_stub_starts_where_memory_files_may_not_be_executed(
+    platform: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from pygos.host import stub
@@ -303,7 +295,7 @@ def test_stub_starts_where_memory_files_may_not_be_executed(
         raise PermissionError(13, "no")
 
     monkeypatch.setattr(stub, "memfd", refuse)
-    machine = Guest()
+    machine = Guest(platform=platform)
     assert machine.trap(machine.cpu(GETPID_LOOP)).kind is TrapKind.SYSCALL
     machine.close()
 

@@ -53,3 +53,11 @@ def test_what_systrap_needs_is_told_in_one_line(
     monkeypatch.setattr("pygos.host.cpu.hwcaps", lambda: (0, 0))
     with pytest.raises(HostError, match=r"^um-systrap needs the FSGSBASE instructions .*$"):
         registry.new_platform("systrap", ram, 1)
+
+
+def test_what_is_available_is_in_the_order_of_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "AUTO", ("systrap", "ptrace"))
+    monkeypatch.setattr(registry, "systrap_missing", lambda: "")
+    assert registry.available() == ("systrap", "ptrace")
+    monkeypatch.setattr(registry, "systrap_missing", lambda: "no")
+    assert registry.available() == ("ptrace",)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from tests.um.guest import CODE, DATA, GETPID_LOOP, RW, RX, SPIN, Guest
 
 STORE_AND_LOAD = "488b0425 00006000 48ff0425 00006000 0f05 ebec"
 LOAD = "488b0425 00006000 0f05 ebf4"
-
-
-@pytest.fixture
-def guest() -> Iterator[Guest]:
-    machine = Guest()
-    yield machine
-    machine.close()
 
 
 def maps(cpu: UmCpu) -> list[str]:

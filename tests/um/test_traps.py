@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -26,13 +25,6 @@ from pygos.include.linux.platform import PAGE_SIZE, Access, Prot, TrapKind
 from tests.um.guest import CODE, DATA, GETPID_LOOP, RW, RX, SPIN, Guest
 
 SIGILL, SIGTRAP, SIGFPE, SIGSEGV = 4, 5, 8, 11
-
-
-@pytest.fixture
-def guest() -> Iterator[Guest]:
-    machine = Guest()
-    yield machine
-    machine.close()
 
 
 def test_syscall_stops_with_number_and_arguments(guest: Guest) -> None:
@@ -294,8 +286,8 @@ def test_t_ent_09_segment_bases_are_the_guests_own(guest: Guest) -> None:
 def test_t_esc_06_jump_into_the_stub_gains_nothing(guest: Guest) -> None:
     """The batch routine, called by a guest with a list of its own, makes no native call."""
     from pygos.arch.x86.regs import R15
-    from pygos.host.machine_code import STUB_BATCH
     from pygos.host.layout import STUB_CODE
+    from pygos.host.machine_code import STUB_BATCH
 
     cpu = guest.cpu(SPIN)
     cpu.space.map(DATA, 9, 1, RW)

@@ -49,6 +49,11 @@ def systrap_missing() -> str:
     return ""
 
 
+def available() -> tuple[str, ...]:
+    """Those of AUTO that this host seems to allow; the first of them is what "auto" means."""
+    return tuple(name for name in AUTO if name != "systrap" or not systrap_missing())
+
+
 def _new_ptrace(ram: HostRam, nr_cpus: int) -> Platform:
     from pygos.arch.um.ptrace_platform import UmPtrace
 
