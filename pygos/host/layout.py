@@ -22,13 +22,13 @@ STUB_LIST: Final = TASK_SIZE + 0x1_0000
 STUB_PROC: Final = TASK_SIZE + 0x1_1000
 STUB_POS: Final = TASK_SIZE + 0x1_2000
 STUB_END: Final = TASK_SIZE + 0x1_3000
-#: Thread areas: 16 KiB each, aligned.
-STUB_AREAS: Final = TASK_SIZE + 0x1000_0000
+#: Read-only windows onto frames of the page cache.
+STUB_WINDOWS: Final = TASK_SIZE + 0x100_0000
+WINDOWS_END: Final = TASK_SIZE + 0x4000_0000
+#: Thread areas, 16 KiB each, aligned. All have the same bits above the 30 lowest.
+STUB_AREAS: Final = WINDOWS_END
 AREA_SIZE: Final = 0x4000
-AREAS: Final = 0x1_0000
+AREAS: Final = 0xFFF0
 #: In an area: the control page (guest may write), the thread page (kernel only), the stack.
 AREA_THREAD: Final = PAGE_SIZE
 AREA_STACK: Final = 2 * PAGE_SIZE
-#: Read-only windows onto frames of the page cache.
-STUB_WINDOWS: Final = STUB_AREAS + AREA_SIZE * AREAS
-WINDOWS_END: Final = 0x7FFF_FFFF_F000

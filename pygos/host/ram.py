@@ -3,7 +3,7 @@
 
 One memfd, sized once and sealed, mapped once in the kernel; stubs map pages of it. It is
 sparse: a frame costs host memory from its first write until discard(). Behind the frames
-lie control pages, which no guest mapping may name: the mapping lists of the stubs.
+lie control pages, which no guest mapping may name: mapping lists and thread areas of the stubs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pygos.host.code import MachineCode
 from pygos.include.errno import EAGAIN
 from pygos.include.linux.platform import PAGE_SHIFT
 
-#: One list page per address space, so this also bounds their number.
-CONTROL_PAGES = 33_000
+#: Control units: four pages each, one per address space and one per guest thread.
+CONTROL_UNITS = 66_000
+UNIT_PAGES = 4
 #: Descriptors that are handed to a stub lie above the numbers they get there.
 LOWEST_FD = 10
 
@@ -51,11 +52,12 @@ class HostRam:
     """Implements ``Ram``. `pages`: page frames of 4 KiB."""
 
     __slots__ = (
-        "_all", "_base", "_control", "_map", "code", "fd", "mem", "mem32", "mem64", "pages",
+        "_all", "_base", "_free_units", "_map", "_next_unit", "code", "fd", "mem", "mem32", "mem64",
+        "pages",
     )  # fmt: skip
 
     def __init__(self, pages: int) -> None:
-        size = (pages + CONTROL_PAGES) << PAGE_SHIFT
+        size = (pages + CONTROL_UNITS * UNIT_PAGES) << PAGE_SHIFT
         try:
             # "No exec" concerns execve of the memfd itself; guests may map code from it.
             self.fd = memfd("pygos-ram", _MFD_NOEXEC_SEAL)
@@ -72,7 +74,8 @@ class HostRam:
         self.mem = self._all[: pages << PAGE_SHIFT]
         self.mem32 = self.mem.cast("I")
         self.mem64 = self.mem.cast("Q")
-        self._control = list(range(pages + CONTROL_PAGES - 1, pages - 1, -1))
+        self._free_units: list[int] = []
+        self._next_unit = pages
 
     def discard(self, pfn: int, pages: int) -> None:
         """Punch a hole: the frames read as zero in the kernel and in every stub."""
@@ -88,17 +91,25 @@ class HostRam:
             raise IndexError(offset)
         return self.code.cmpxchg32(self._base + offset, old, new)
 
-    def control_page(self) -> tuple[int, int, memoryview]:
-        """A zeroed control page: its number in the memfd, kernel address, u64 view. EAGAIN."""
-        if not self._control:
-            raise EAGAIN
-        pfn = self._control.pop()
-        start = pfn << PAGE_SHIFT
-        return pfn, self._base + start, self._all[start : start + (1 << PAGE_SHIFT)].cast("Q")
+    def control_unit(self) -> tuple[int, int, memoryview]:
+        """Four zeroed control pages: number of the first in the memfd, kernel address, u64 view.
+        EAGAIN."""
+        size = UNIT_PAGES << PAGE_SHIFT
+        if self._free_units:
+            pfn = self._free_units.pop()
+            start = pfn << PAGE_SHIFT
+            self._all[start : start + size] = bytes(size)
+        else:
+            pfn = self._next_unit
+            if pfn >= self.pages + CONTROL_UNITS * UNIT_PAGES:
+                raise EAGAIN
+            self._next_unit = pfn + UNIT_PAGES
+            start = pfn << PAGE_SHIFT
+        return pfn, self._base + start, self._all[start : start + size].cast("Q")
 
-    def free_control_page(self, pfn: int) -> None:
-        """Give a control page back. Its list must be empty (all zero)."""
-        self._control.append(pfn)
+    def free_control_unit(self, pfn: int) -> None:
+        """Give a unit back that no stub maps any more."""
+        self._free_units.append(pfn)
 
     def close(self) -> None:
         """Drop the memfd; the mapping goes when the last view of it does."""

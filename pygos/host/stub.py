@@ -4,7 +4,8 @@
 A stub is a host process whose only own code is the page of stub.S at STUB_CODE. One, the
 zygote, is started per machine; every other is a clone of it or of another stub. A stub
 has descriptor 3 (the RAM memfd) and no other, no stack, no vDSO, no heap, and a seccomp
-filter that it shares with all its clones.
+filter that it shares with all its clones. Guest threads of um-systrap are clones without even
+that descriptor, and nobody traces them.
 
 Every ptrace request must come from the thread that started the zygote.
 """
@@ -18,9 +19,22 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from pygos.arch.x86.regs import NREGS, R12, R15, RAX, RDI, REGS_SIZE, RIP, RSI
+from pygos.arch.x86.regs import (
+    NREGS,
+    R12,
+    R13,
+    R14,
+    R15,
+    RAX,
+    RBX,
+    RDI,
+    REGS_SIZE,
+    RIP,
+    RSI,
+)  # fmt: skip
 from pygos.host import HostError, libc
 from pygos.host import machine_code as mc
+from pygos.host.filter import CLONE_FORK, CLONE_GUEST, CLONE_THREAD, filter_page
 from pygos.host.layout import STUB_CODE, STUB_LIST
 from pygos.host.ram import HostRam, high_fd, memfd
 from pygos.include.linux.platform import PAGE_SIZE
@@ -40,8 +54,6 @@ _NT_X86_XSTATE: Final = 0x202
 #: TRACESYSGOOD | TRACEFORK | TRACEVFORK | TRACECLONE | EXITKILL
 _OPTIONS: Final = 0x1 | 0x2 | 0x4 | 0x8 | 0x10_0000
 
-_CLONE_FORK: Final = 0x8011
-_CLONE_THREAD: Final = 0x8511
 _MAX64: Final = (1 << 64) - 1
 
 # Wait statuses.
@@ -102,11 +114,18 @@ class Zygote:
 
     __slots__ = (
         "_image", "_iovec", "_iovec_addr", "_message", "_regs", "_regs_addr", "_xstate",
-        "_xstate_addr", "initial_xstate", "pid", "template", "watcher", "xstate_size",
+        "_xstate_addr", "initial_xstate", "pid", "secret", "systrap", "template", "watcher",
+        "xstate_size",
     )  # fmt: skip
 
-    def __init__(self, ram: HostRam, event_fd: int, watch_page: int) -> None:
-        """Start the zygote and the watcher, which polls `event_fd` (see stub.S: watch)."""
+    def __init__(self, ram: HostRam, event_fd: int, watch_page: int, systrap: bool = False) -> None:
+        """Start the zygote and the watcher, which polls `event_fd` (see stub.S: watch).
+
+        `systrap`: guest threads will run without ptrace.
+        """
+        self.systrap = systrap
+        #: The pass of filter.py. It never lies in memory that a stub maps.
+        self.secret = int.from_bytes(os.urandom(8), "little")
         buffer = bytearray(REGS_SIZE)
         self._regs = memoryview(buffer).cast("Q")
         self._regs_addr = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
@@ -114,7 +133,7 @@ class Zygote:
         self._iovec = (ctypes.c_ulong * 2)()
         self.pid = self._start(ram.fd, event_fd)
         try:
-            self._prepare(watch_page)
+            self._prepare(ram, watch_page)
         except OSError as error:
             self.kill(self.pid)
             raise HostError(f"cannot set up the stub process: {error}") from error
@@ -162,7 +181,7 @@ class Zygote:
             setsigdef=signal.valid_signals(),
         )
 
-    def _prepare(self, watch_page: int) -> None:
+    def _prepare(self, ram: HostRam, watch_page: int) -> None:
         libc.ptrace(_PTRACE_SETOPTIONS, self.pid, 0, _OPTIONS)
         libc.ptrace(PTRACE_GETREGS, self.pid, 0, self._regs_addr)
         template = [0] * NREGS
@@ -172,19 +191,32 @@ class Zygote:
         self._steer(self.pid, mc.STUB_SETUP)
         self._resume_until(self.pid, _STOP_INT3)
         self._read_xstate()
-        self.watcher = self._clone(self.pid, mc.STUB_WATCH, 0, watch_page * PAGE_SIZE)
-        self._steer(self.pid, mc.STUB_CONFINE)
-        self._resume_until(self.pid, _STOP_INT3)
+        self.watcher = self._clone(
+            self.pid, mc.STUB_WATCH, {R12: watch_page * PAGE_SIZE, R14: int(self.systrap)}
+        )
+        self._confine(ram)
 
-    def _steer(self, pid: int, entry: int, rdi: int = 0, r12: int = 0) -> None:
-        """Point a stopped stub at a routine of stub.S."""
+    def _confine(self, ram: HostRam) -> None:
+        """Install the filter. Its text lies in no page that another stub could map."""
+        pfn, _, words = ram.control_unit()
+        page = words.cast("B")
+        text = filter_page(self.systrap, self.secret, STUB_LIST)
+        page[: len(text)] = text
+        self._steer(self.pid, mc.STUB_CONFINE, {R12: pfn * PAGE_SIZE})
+        self._resume_until(self.pid, _STOP_INT3)
+        page[: len(text)] = bytes(len(text))
+        ram.free_control_unit(pfn)
+
+    def _steer(self, pid: int, entry: int, values: dict[int, int] | None = None) -> None:
+        """Point a stopped stub at a routine of stub.S; `values`: registers that it wants."""
         regs = self._regs
         for index, value in enumerate(self.template):
             regs[index] = value
         regs[RIP - 1] = _MAX64  # orig_rax
         regs[RIP] = STUB_CODE + entry
-        regs[RDI] = rdi
-        regs[R12] = r12 & _MAX64
+        if values is not None:
+            for index, value in values.items():
+                regs[index] = value & _MAX64
         libc.ptrace(PTRACE_SETREGS, pid, 0, self._regs_addr)
 
     def _resume_until(self, pid: int, wanted: int) -> None:
@@ -211,8 +243,8 @@ class Zygote:
         libc.ptrace(PTRACE_GETREGS, pid, 0, self._regs_addr)
         return self._regs
 
-    def _clone(self, pid: int, entry: int, rdi: int, r12: int) -> int:
-        self._steer(pid, entry, rdi, r12)
+    def _clone(self, pid: int, entry: int, values: dict[int, int]) -> int:
+        self._steer(pid, entry, values)
         self._resume_until(pid, _STOP_FORKED)
         libc.ptrace(_PTRACE_GETEVENTMSG, pid, 0, ctypes.addressof(self._message))
         child = int(self._message.value)
@@ -229,13 +261,24 @@ class Zygote:
         return child
 
     def fork(self, pid: int, list_page: int) -> int:
-        """Clone a stopped stub with a copy of its mappings; the child's list page is
+        """Clone a stopped stub with a copy of its mappings; the child's control pages begin at
         `list_page` of the RAM memfd. The parent's registers are lost, the FPU's kept."""
-        return self._clone(pid, mc.STUB_FORK, _CLONE_FORK, list_page * PAGE_SIZE)
+        values = {
+            RDI: CLONE_FORK, R12: list_page * PAGE_SIZE, R13: self.secret, R14: int(self.systrap),
+        }  # fmt: skip
+        return self._clone(pid, mc.STUB_FORK, values)
 
     def thread(self, pid: int) -> int:
-        """A further stub in the address space of a stopped one."""
-        return self._clone(pid, mc.STUB_FORK, _CLONE_THREAD, -1)
+        """A further stub in the address space of a stopped one, to run under ptrace."""
+        return self._clone(pid, mc.STUB_FORK, {RDI: CLONE_THREAD, R12: -1, R13: self.secret})
+
+    def guest_thread(self, pid: int, area: int) -> int:
+        """A guest thread that nobody traces, in the address space of a stopped stub; `area` is
+        the address of its thread area there. It comes to rest there by itself."""
+        values = {RDI: CLONE_GUEST, RBX: area, R13: self.secret, R14: os.getpid()}
+        self._steer(pid, mc.STUB_THREAD, values)
+        self._resume_until(pid, _STOP_INT3)
+        return self.result(pid)
 
     def control(self, pid: int, number: int, *args: int) -> None:
         """Let a stopped stub make one call of those its filter allows; its registers are lost.

@@ -157,8 +157,8 @@ from pygos.host import libc
 from pygos.host.stub import Zygote
 seen = []
 prepare = Zygote._prepare
-def look(self, page):
-    prepare(self, page)
+def look(self, *args):
+    prepare(self, *args)
     config = (ctypes.c_ulong * 3)(7, 7, 7)
     libc.ptrace(0x420F, self.pid, 24, ctypes.addressof(config))
     seen.append(config[0])

@@ -3,27 +3,21 @@
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import os
 import signal
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import monotonic_ns
 from typing import Final
 
 from pygos.arch.um import traps
-from pygos.arch.um.affinity import Affinity
 from pygos.arch.um.cpu import Stub, UmCpu
 from pygos.arch.um.crowd import MANY, Crowd
+from pygos.arch.um.platform import POOL, Control, UmPlatform
 from pygos.arch.um.space import UmSpace
-from pygos.arch.x86.regs import NREGS, R15, RIP
 from pygos.host import HostError, libc
-from pygos.host import machine_code as mc
 from pygos.host.code import (
     BAD_LIST,
     BAD_SYSCALL,
-    BLOCK_SIZE,
     OTHER,
     STATUS,
     STOPPED,
@@ -31,32 +25,18 @@ from pygos.host.code import (
     WHO,
     WPID,
 )  # fmt: skip
-from pygos.host.events import HostEvents
-from pygos.host.layout import STUB_CODE, STUB_LIST
 from pygos.host.ram import HostRam
-from pygos.host.stub import PTRACE_CONT, WALL, Zygote
-from pygos.include.errno import EAGAIN
-from pygos.include.linux.platform import Cpu, HostWaiter, Trap, TrapKind
+from pygos.host.stub import PTRACE_CONT, WALL
+from pygos.include.linux.platform import Cpu, Trap, TrapKind
 
 Traps = Sequence[tuple[Cpu, Trap]]
 
 _TICK_NS: Final = 20_000_000
-_BLOCKS: Final = 32_768
-_POOL: Final = 4
-_EPERM, _ESRCH, _EINTR, _EIO, _ECHILD, _EAGAIN, _ENOMEM, _EINVAL = 1, 3, 4, 5, 10, 11, 12, 22
+_EINTR, _EIO, _ECHILD, _EINVAL = 4, 5, 10, 22
 _MAX64: Final = (1 << 64) - 1
 
 
-def _mmap_min_addr() -> int:
-    """The host's vm.mmap_min_addr, which binds even root without CAP_SYS_RAWIO."""
-    try:
-        with open("/proc/sys/vm/mmap_min_addr", "rb") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return 1 << 16
-
-
-class UmPtrace:
+class UmPtrace(UmPlatform):
     """Implements ``Platform``. To be used by the thread that made it.
 
     pending: CPUs that resume at the next wait(); running: pid -> CPU, in guest code;
@@ -64,69 +44,48 @@ class UmPtrace:
     """
 
     name = "um-ptrace"
-    patch_entry = 0
-    hot_site: Callable[[Cpu], None] | None = None
 
     def __init__(self, ram: HostRam, nr_cpus: int) -> None:
         """Start the zygote. HostError if the host refuses."""
-        self.ram = ram
-        self.nr_cpus = nr_cpus
+        super().__init__(ram, nr_cpus)
         self.pending: list[UmCpu] = []
         self.running: dict[int, UmCpu] = {}
         self._ready: list[tuple[Cpu, Trap]] = []
-        self.stubs: dict[int, Stub] = {}
-        self._dying: set[int] = set()
-        self._pool: list[tuple[Stub, tuple[int, int, memoryview]]] = []
-        #: No mapping may begin below: the host forbids it to unprivileged processes.
-        self.mmap_min_addr = _mmap_min_addr()
+        self._pool: list[tuple[Stub, Control]] = []
         self._told = False
-        self._closed = False
-        self._pid = os.getpid()
         #: False: nothing but one pending CPU can produce an event.
         self._busy = False
         #: How to wait, once there are very many stubs.
         self._crowd: Crowd | None = None
-        self._init_memory()
         code = ram.code
         self._run, self._start, self._fetch = code.run, code.start, code.fetch
-        self._flush, self._wait4 = code.flush, code.wait
-        self.affinity = Affinity()
-        self.events = HostEvents()
-        self._watch_page = ram.control_page()
-        try:
-            self._init_zygote()
-        except BaseException:
-            self.affinity.close()
-            self.events.close()
-            raise
-
-    def _init_memory(self) -> None:
-        """CPU blocks in one sparse mapping; the wait buffer and batch registers behind."""
-        self._arena = mmap.mmap(-1, (_BLOCKS + 2) * BLOCK_SIZE)
-        self._arena_addr = ctypes.addressof(ctypes.c_char.from_buffer(self._arena))
-        self._words = memoryview(self._arena).cast("Q")
-        self._free_slots = list(range(_BLOCKS - 1, -1, -1))
-        self.batch_addr = self._arena_addr + _BLOCKS * BLOCK_SIZE
-        self._wait_addr = self.batch_addr + BLOCK_SIZE
-        start = (_BLOCKS + 1) * BLOCK_SIZE // 8
-        self._wait_words = self._words[start : start + 3]
-
-    def _init_zygote(self) -> None:
-        _, _, page = self._watch_page
-        page[0] = struct.unpack("<Q", struct.pack("<ihh", 4, 1, 0))[0]  # pollfd: fd 4, POLLIN
-        self.zygote = Zygote(self.ram, self.events.fd, self._watch_page[0])
-        self.xstate_size = self.zygote.xstate_size
+        self._wait4 = code.wait
+        self._wait_addr, self._wait_words = self.scratch_addr, self.scratch
         self._group = -self.zygote.pid & _MAX64
         self._wait_words[0] = self._group
-        self._watcher = self.zygote.watcher
         self._watching = False
-        self.template_regs = memoryview(struct.pack("<27Q", *self.zygote.template)).cast("Q")
-        start = _BLOCKS * BLOCK_SIZE // 8
-        batch = self._words[start : start + NREGS]
-        batch[:] = self.template_regs
-        batch[RIP] = STUB_CODE + mc.STUB_BATCH
-        batch[R15] = STUB_LIST
-        batch[RIP - 1] = _MAX64  # orig_rax
+
+    def adopt(self, pid: int, list_addr: int, traps: int) -> Stub:
+        """Give a new stub process its CPU block."""
+        stub = super().adopt(pid, list_addr, traps)
+        if len(self.stubs) > MANY and self._crowd is None:
+            self._crowd = Crowd()
+        return stub
+
+    def watches_changed(self) -> None:
+        """Another host descriptor is watched, or one less."""
+        self._set_busy()
+
+    def alone(self) -> bool:
+        """At most one guest runs or wants to."""
+        return len(self.running) + len(self.pending) <= 1
+
+    def forget_all(self) -> None:
+        """The machine ends: nothing runs any more."""
+        self.pending.clear()
+        self.running.clear()
+        if self._crowd is not None:
+            self._crowd.close()
 
     # -- address spaces and their stubs ------------------------------------------------
 
@@ -136,73 +95,19 @@ class UmPtrace:
             stub, control = self._pool.pop()
             space = UmSpace(self, control)
         else:
-            control = self.ram.control_page()
+            control = self.ram.control_unit()
             stub = self.fork_stub(self.zygote.pid, control)
             space = UmSpace(self, control)
         space.idle.append(stub)
         return space
-
-    def fork_stub(self, parent: int, control: tuple[int, int, memoryview], traps: int = 0) -> Stub:
-        """Clone a stopped stub with its mappings; `traps`: those of the parent, which the
-        clone has too. EAGAIN if the host has no process left."""
-        self._look_around()
-        try:
-            pid = self.zygote.fork(parent, control[0])
-        except OSError as error:
-            self.ram.free_control_page(control[0])
-            raise self._no_process(error) from None
-        return self._adopt(pid, control[1], traps)
 
     def thread_stub(self, sibling: int, list_addr: int, traps: int) -> Stub:
         """A further stub in the address space of a stopped one. EAGAIN."""
         try:
             pid = self.zygote.thread(sibling)
         except OSError as error:
-            raise self._no_process(error) from None
-        return self._adopt(pid, list_addr, traps)
-
-    @staticmethod
-    def _no_process(error: OSError) -> Exception:
-        if error.errno in (_EAGAIN, _ENOMEM, _ESRCH):  # ESRCH: the host killed the parent
-            return EAGAIN()
-        return HostError(f"cannot clone a stub process: {error}")
-
-    def _adopt(self, pid: int, list_addr: int, traps: int) -> Stub:
-        """Give a new stub process its CPU block."""
-        if not self._free_slots:
-            Zygote.kill(pid)
-            raise EAGAIN
-        slot = self._free_slots.pop()
-        start = slot * BLOCK_SIZE // 8
-        block = self._words[start : start + BLOCK_SIZE // 8]
-        stub = Stub(pid, slot, self._arena_addr + slot * BLOCK_SIZE, block)
-        stub.attach(list_addr, self.batch_addr)
-        stub.traps = traps
-        self.stubs[pid] = stub
-        if len(self.stubs) > MANY and self._crowd is None:
-            self._crowd = Crowd()
-        return stub
-
-    def discard_stub(self, stub: Stub) -> None:
-        """Kill a stub; it is reaped when convenient."""
-        self.stubs.pop(stub.pid, None)
-        try:
-            os.kill(stub.pid, signal.SIGKILL)
-            self._dying.add(stub.pid)
-        except ProcessLookupError:
-            pass
-        self._free_slots.append(stub.slot)
-        if len(self._dying) > 16:
-            self._reap()
-
-    def _reap(self) -> None:
-        for pid in list(self._dying):
-            try:
-                done, status = os.waitpid(pid, WALL | os.WNOHANG)
-            except ChildProcessError:
-                done, status = pid, 0
-            if done and status & 0xFF != 0x7F:
-                self._dying.discard(pid)
+            raise self.no_process(error) from None
+        return self.adopt(pid, list_addr, traps)
 
     def recycle(self, space: UmSpace) -> None:
         """A space has no CPU left: empty one of its stubs for the pool, kill the others."""
@@ -210,7 +115,7 @@ class UmPtrace:
         control = space.control
         while stubs:
             stub = stubs.pop()
-            if stubs or len(self._pool) >= _POOL or not self._empty(space, stub):
+            if stubs or len(self._pool) >= POOL or not self._empty(space, stub):
                 self.discard_stub(stub)
             else:
                 stub.fresh = False
@@ -219,7 +124,7 @@ class UmPtrace:
         space.drop_all()
         for index in range(4):
             control[2][index] = 0
-        self.ram.free_control_page(control[0])
+        self.ram.free_control_unit(control[0])
 
     def _empty(self, space: UmSpace, stub: Stub) -> bool:
         space.drop_all()
@@ -247,31 +152,6 @@ class UmPtrace:
 
     def _set_busy(self) -> None:
         self._busy = bool(self.running or self._ready or self.events.count)
-
-    # -- mapping changes outside of a resume -------------------------------------------
-
-    def flush(self, space: UmSpace, stub: Stub) -> None:
-        """Run the queued mapping changes in a stopped stub of the space. HostError if one
-        fails; a dead stub is found out when it is resumed."""
-        result = self._flush(stub.addr)
-        if result == BAD_LIST:
-            self._mend(space, stub.pid)
-            result = self._flush(stub.addr)
-        if result < 0 and result != -_ESRCH:
-            raise HostError(f"mapping changes of stub {stub.pid} failed: {result}")
-
-    def _mend(self, space: UmSpace, pid: int) -> None:
-        """A mapping change failed. Out of host mappings (vm.max_map_count) or memory: drop
-        them all, they are only a cache; faults bring back what is used. Else it's a bug."""
-        index = (self.zygote.registers(pid)[R15] - STUB_LIST) // 32
-        number = -self.zygote.result(pid)
-        va, length, op, offset = space.entry(index)
-        if number != _ENOMEM and not (number == _EPERM and va < self.mmap_min_addr):
-            raise HostError(
-                f"mapping change {index} failed ({os.strerror(number)}): system call "
-                f"{op >> 32} va {va:#x}+{length:#x} prot {op & 7} offset {offset:#x}"
-            )
-        space.drop_all()
 
     def stopped_stub(self, space: UmSpace) -> Stub:
         """A stopped stub of the space; stops one if all run."""
@@ -332,14 +212,7 @@ class UmPtrace:
     def _tick(self, cpu: UmCpu) -> None:
         """A time slice ended: is everyone on the right host CPU?"""
         self.affinity.tick(cpu, [*self.running.values(), *self.pending])
-        self._look_around()
-
-    def _look_around(self) -> None:
-        """Move the whole machine if there is a better place for it."""
-        affinity = self.affinity
-        if affinity.due() and affinity.look(len(self.running) + len(self.pending) <= 1):
-            pids = [stub.pid for stub in self.stubs.values() if not stub.away]
-            affinity.bring([self.zygote.pid, self._watcher, *pids])
+        self.look_around()
 
     # -- the run loop ------------------------------------------------------------------
 
@@ -488,7 +361,7 @@ class UmPtrace:
                 raise HostError("the host killed a helper process of the machine")
             self._told = self.events.dispatch(False) or self._told
         elif status & 0xFF != 0x7F:
-            self._dying.discard(pid)
+            self.dying.discard(pid)
 
     def _all_dead(self) -> None:
         """Someone killed and reaped everything."""
@@ -496,36 +369,3 @@ class UmPtrace:
             traps.dead(cpu.trap)
             self._ready.extend(cpu.trapped)
         self.running.clear()
-
-    # -- host descriptors, end -----------------------------------------------------------
-
-    def watch(self, fd: int, events: int, waiter: HostWaiter) -> None:
-        """See Platform.watch."""
-        self.events.watch(fd, events, waiter)
-        self._busy = True
-
-    def unwatch(self, fd: int, waiter: HostWaiter) -> None:
-        """See Platform.unwatch."""
-        self.events.unwatch(fd, waiter)
-        self._set_busy()
-
-    def close(self) -> None:
-        """Kill and reap all stubs. Nothing in a process that forked off the one they belong to."""
-        if self._closed or os.getpid() != self._pid:
-            return
-        self._closed = True
-        try:
-            os.killpg(self.zygote.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        while True:
-            try:
-                os.waitpid(-self.zygote.pid, WALL)
-            except ChildProcessError:
-                break
-        self.pending.clear()
-        self.running.clear()
-        if self._crowd is not None:
-            self._crowd.close()
-        self.events.close()
-        self.affinity.close()

@@ -9,6 +9,7 @@ from pygos.arch.um.cpu import Stub, UmCpu
 from pygos.include.linux.platform import PAGE_SHIFT, TASK_SIZE, Cpu, Prot, TrapKind
 
 if TYPE_CHECKING:
+    from pygos.arch.um.platform import Control
     from pygos.arch.um.ptrace_platform import UmPtrace
 
 #: System call number in the upper half of an entry's third word.
@@ -32,13 +33,14 @@ class UmSpace:
     """
 
     __slots__ = (
-        "_end", "_entries", "_list_addr", "_list_pfn", "_next", "_op", "_ram_pages", "cpus",
+        "_control", "_end", "_entries", "_list_addr", "_next", "_op", "_ram_pages", "cpus",
         "destroyed", "idle", "platform", "pos_page", "proc_page", "start_regs",
     )  # fmt: skip
 
-    def __init__(self, platform: UmPtrace, control: tuple[int, int, memoryview]) -> None:
+    def __init__(self, platform: UmPtrace, control: Control) -> None:
         self.platform = platform
-        self._list_pfn, self._list_addr, self._entries = control
+        _, self._list_addr, self._entries = control
+        self._control = control
         self._ram_pages = platform.ram.pages
         self._end = 0  # words used
         self._op = -1  # third word of the last entry
@@ -154,7 +156,7 @@ class UmSpace:
         assert isinstance(parent, UmCpu)
         platform = self.platform
         platform.flush(self, parent.stub)
-        control = platform.ram.control_page()
+        control = platform.ram.control_unit()
         stub = platform.fork_stub(parent.pid, control, parent.stub.traps)
         child = UmSpace(platform, control)
         if parent.stub.away:
@@ -190,6 +192,6 @@ class UmSpace:
             self.platform.recycle(self)
 
     @property
-    def control(self) -> tuple[int, int, memoryview]:
-        """The list page, as HostRam.control_page() gave it."""
-        return self._list_pfn, self._list_addr, self._entries
+    def control(self) -> Control:
+        """The unit with the list page, as HostRam.control_unit() gave it."""
+        return self._control
