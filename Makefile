@@ -50,8 +50,8 @@ lint: $(DEV_STAMP) ## ruff, mypy --strict, the layer law, licence tags
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python scripts/spdxcheck.py
 
-bench: $(RUN_STAMP) ## micro and macro work natively and under pygos: table, JSON, README
-	$(BIN)/python -P bench/run.py --update-readme $(BENCHOPTS)
+bench: $(RUN_STAMP) ## work natively and under pygos: tables in Documentation and README (10 minutes)
+	$(BIN)/python -P bench/run.py --write $(BENCHOPTS)
 
 htmldocs: $(DEV_STAMP) ## the documentation, into Documentation/_build/html
 	$(BIN)/python -m sphinx -b html $(SPHINXOPTS) Documentation Documentation/_build/html

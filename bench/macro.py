@@ -3,35 +3,44 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_C_FILE = """
-#include <stdio.h>
+_C_HEAD = """#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 struct node { struct node *left, *right; int key; char name[16]; };
 """
 _C_FUNCTION = """
-static struct node *insert_%d(struct node *n, int key)
+static struct node *insert_%(n)d(struct node *node, int key)
 {
-    if (!n) { n = calloc(1, sizeof(*n)); n->key = key; snprintf(n->name, 16, "n%%d", key); }
-    else if (key < n->key) n->left = insert_%d(n->left, key * %d + 1);
-    else if (key > n->key) n->right = insert_%d(n->right, key / %d);
-    return n;
+    if (!node) {
+        node = calloc(1, sizeof(*node));
+        node->key = key;
+        snprintf(node->name, sizeof(node->name), "n%%d", key);
+    } else if (key < node->key) {
+        node->left = insert_%(n)d(node->left, key * %(n)d + 1);
+    } else if (key > node->key) {
+        node->right = insert_%(n)d(node->right, key / (%(n)d + 3));
+    }
+    return node;
 }
+struct node *(*use_%(n)d)(struct node *, int) = insert_%(n)d;
 """
 _INSERT = """
 import sqlite3
 db = sqlite3.connect("bench.db")
+db.execute("pragma synchronous=off")  # the machine's files are in memory: leave the disk out
 db.execute("create table t(a integer primary key, b text)")
-with db:
-    for i in range(10000):
-        db.execute("insert into t(b) values(?)", (str(i) * 8,))
-print(db.execute("select count(*) from t").fetchone())
+for transaction in range(100):
+    with db:
+        for i in range(100):
+            db.execute("insert into t(b) values(?)", (str(transaction * 100 + i) * 8,))
+assert db.execute("select count(*) from t").fetchone() == (10000,)
 """
 _GIT = """
 set -e
@@ -40,28 +49,31 @@ for d in $(seq 20); do
     mkdir d$d
     for f in $(seq 25); do echo "file $d $f" >d$d/f$f; done
 done
+git config core.fsync none
 git add . && git -c user.name=n -c user.email=e commit -q -m all && git status --short | wc -l
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One piece of work. `prepare` puts what it needs into a directory of the host's."""
+    """One piece of work.
+
+    `prepare` puts what it needs into a directory of the host's: a fresh one each time, or, with
+    `reads`, one for all, so that its files are in the caches.
+    """
 
     name: str
-    title: str
     args: tuple[str, ...]
     needs: str
     prepare: Callable[[Path], None] | None = None
+    reads: bool = False
 
 
 def _c_source(directory: Path) -> None:
-    body = "".join(_C_FUNCTION % (i, i, i + 2, i, i + 3) for i in range(60))
-    main = "int main(void) { return insert_0(0, 1)->key != 1; }\n"
-    uses = "".join(
-        f"struct node *(*use_{i})(struct node *, int) = insert_{i};\n" for i in range(60)
-    )
-    (directory / "bench.c").write_text(_C_FILE + body + uses + main, encoding="utf-8")
+    """A thousand lines."""
+    end = "\nint main(void)\n{\n    return insert_1(0, 1)->key != 1;\n}\n"
+    body = "".join(_C_FUNCTION % {"n": n} for n in range(1, 67))
+    (directory / "bench.c").write_text(_C_HEAD + body + end, encoding="utf-8")
 
 
 def _big_file(directory: Path) -> None:
@@ -79,19 +91,35 @@ def _c_project(directory: Path) -> None:
     (directory / "Makefile").write_text(f"prog: {objects}\n\tgcc -o $@ $^\n")
 
 
-WORKS = (
-    Work("python", "`python3 -c pass`", ("/usr/bin/python3", "-c", "pass"), "/usr/bin/python3"),
-    Work(
-        "bash", "200 x `/bin/true` in bash",
-        ("/bin/bash", "-c", "for i in {1..200}; do /bin/true; done"), "/bin/bash",
-    ),
-    Work("gcc", "`gcc -O2` of a file", ("gcc", "-O2", "-o", "bench", "bench.c"), "gcc", _c_source),
-    Work("make", "`make -j2` of 9 files", ("make", "-s", "-j2"), "make", _c_project),
-    Work(
-        "sqlite", "sqlite insert of 10,000 rows",
-        ("/usr/bin/python3", "-c", _INSERT), "/usr/bin/python3",
-    ),
-    Work("sha256", "sha256 of 100 MB", ("sha256sum", "big"), "sha256sum", _big_file),
-    Work("find", "`find /usr/share | wc`", ("sh", "-c", "find /usr/share | wc -l"), "find"),
-    Work("git", "git init, add, commit of 500 files", ("bash", "-c", _GIT), "git"),
-)  # fmt: skip
+def _repository(directory: Path) -> None:
+    """A git repository of 10,000 files, all committed."""
+    for top in range(100):
+        place = directory / f"d{top}"
+        place.mkdir()
+        for name in range(100):
+            (place / f"f{name}").write_text(f"file {top} {name}\n")
+    env = {"PATH": PATH, "HOME": str(directory), "GIT_CONFIG_NOSYSTEM": "1"}
+    commit = "git -c user.name=n -c user.email=e commit -q -m all"
+    script = f"git init -q . && git add . && {commit} && git status >/dev/null"
+    subprocess.run(["sh", "-c", script], cwd=directory, env=env, check=True)
+
+
+WORKS = {
+    work.name: work
+    for work in (
+        Work(
+            "python", ("/usr/bin/python3", "-c", "pass"), "/usr/bin/python3", reads=True,
+        ),
+        Work(
+            "bash", ("/bin/bash", "-c", "for i in {1..200}; do /bin/true; done"), "/bin/bash",
+            reads=True,
+        ),
+        Work("gcc", ("gcc", "-O2", "-o", "bench", "bench.c"), "gcc", _c_source),
+        Work("make", ("make", "-s", "-j2"), "make", _c_project),
+        Work("sqlite", ("/usr/bin/python3", "-c", _INSERT), "/usr/bin/python3"),
+        Work("sha256", ("sha256sum", "big"), "sha256sum", _big_file, reads=True),
+        Work("find", ("sh", "-c", "find /usr/share | wc -l"), "find", reads=True),
+        Work("git", ("bash", "-c", _GIT), "git"),
+        Work("gitstatus", ("git", "status", "--short"), "git", _repository, reads=True),
+    )
+}  # fmt: skip

@@ -44,10 +44,24 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* A call that only the kernel can answer, as it changes something, and that does next to nothing. */
 static void null_call(long n)
 {
 	while (n--)
-		syscall(SYS_getppid);
+		syscall(SYS_umask, 022);
+}
+
+static void getpid_call(long n)
+{
+	while (n--)
+		syscall(SYS_getpid);
+}
+
+static void seek_read(long n)
+{
+	while (n--)
+		if (lseek(file, 4096, SEEK_SET) != 4096 || read(file, buffer, 4096) != 4096)
+			die("read");
 }
 
 static void read_64(long n)
@@ -138,25 +152,35 @@ static void fork_exit(long n)
 	}
 }
 
+static void execute(const char *path, const char *name)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		die("fork");
+	if (pid == 0) {
+		execl(path, name, "true", NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	if (status) {
+		fprintf(stderr, "%s: status %x\n", path, status);
+		exit(1);
+	}
+}
+
 static void fork_exec(long n)
 {
-	while (n--) {
-		pid_t pid = fork();
+	while (n--)
+		execute(busybox, "busybox");
+}
 
-		if (pid < 0)
-			die("fork");
-		if (pid == 0) {
-			execl(busybox, "busybox", "true", NULL);
-			_exit(127);
-		}
-		int status;
-
-		waitpid(pid, &status, 0);
-		if (status) {
-			fprintf(stderr, "%s: status %x\n", busybox, status);
-			exit(1);
-		}
-	}
+/* A dynamic program: the loader and the C library are mapped and relocated too. */
+static void fork_exec_dynamic(long n)
+{
+	while (n--)
+		execute("/bin/true", "true");
 }
 
 static void *nothing(void *arg) { return arg; }
@@ -375,7 +399,8 @@ static const struct {
 	{ "thread", thread },	     { "forkexit", fork_exit }, { "forkexec", fork_exec },
 	{ "cpu", cpu },		     { "cpu2", cpu_twice },	{ "signalpair", signal_pair },
 	{ "futex", futex_turns },    { "futexwake", futex_wake }, { "yield", yield_call },
-	{ "exec", exec_only },	     { "forkbig", fork_big },
+	{ "exec", exec_only },	     { "getpid", getpid_call }, { "seekread", seek_read },
+	{ "forktrue", fork_exec_dynamic }, { "forkbig", fork_big },
 };
 
 static int ascending(const void *a, const void *b)
