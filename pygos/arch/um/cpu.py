@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pygos.arch.x86.regs import NREGS
 from pygos.host.code import (
@@ -23,8 +23,7 @@ from pygos.include.errno import ENODEV
 from pygos.include.linux.platform import TRAP_CPUID, TRAP_TSC, Trap, TrapKind
 
 if TYPE_CHECKING:
-    from pygos.arch.um.ptrace_platform import UmPtrace
-    from pygos.arch.um.space import UmSpace
+    from pygos.arch.um.platform import UmPlatform
 
 
 _NR_PRCTL, _NR_ARCH_PRCTL = 157, 158
@@ -72,7 +71,7 @@ class UmCpu:
         "space", "stub", "thread_page", "trap", "trapped",
     )  # fmt: skip
 
-    def __init__(self, platform: UmPtrace, space: UmSpace, stub: Stub) -> None:
+    def __init__(self, platform: UmPlatform, space: Any, stub: Stub) -> None:
         self.platform = platform
         self.space = space
         self.stub = stub

@@ -8,8 +8,8 @@ import mmap
 import os
 import signal
 import struct
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from pygos.arch.um.affinity import Affinity
 from pygos.arch.um.cpu import Stub
@@ -22,9 +22,10 @@ from pygos.host.layout import STUB_CODE, STUB_LIST
 from pygos.host.ram import HostRam
 from pygos.host.stub import WALL, Zygote
 from pygos.include.errno import EAGAIN
-from pygos.include.linux.platform import Cpu, HostWaiter
+from pygos.include.linux.platform import Cpu, HostWaiter, Trap
 
 if TYPE_CHECKING:
+    from pygos.arch.um.cpu import UmCpu
     from pygos.arch.um.space import UmSpace
 
 #: A control unit: its number in the RAM memfd, kernel address, u64 view (HostRam.control_unit).
@@ -52,6 +53,9 @@ class UmPlatform:
     name = ""
     #: Guest threads run without ptrace.
     systrap = False
+    #: CPUs that resume at the next wait(); pid -> CPU, in guest code.
+    pending: list[Any]
+    running: dict[int, Any]
     patch_entry = 0
     hot_site: Callable[[Cpu], None] | None = None
 
@@ -184,12 +188,12 @@ class UmPlatform:
         fails; a dead stub is found out when it is resumed."""
         result = self._flush(stub.addr)
         if result == BAD_LIST:
-            self._mend(space, stub.pid)
+            self.mend(space, stub.pid)
             result = self._flush(stub.addr)
         if result < 0 and result != -_ESRCH:
             raise HostError(f"mapping changes of stub {stub.pid} failed: {result}")
 
-    def _mend(self, space: UmSpace, pid: int) -> None:
+    def mend(self, space: UmSpace, pid: int) -> None:
         """A mapping change failed. Out of host mappings (vm.max_map_count) or memory: drop
         them all, they are only a cache; faults bring back what is used. Else it's a bug."""
         index = (self.zygote.registers(pid)[R15] - STUB_LIST) // 32
@@ -213,6 +217,14 @@ class UmPlatform:
         """See Platform.unwatch."""
         self.events.unwatch(fd, waiter)
         self.watches_changed()
+
+    def put_ready(self, trapped: Sequence[tuple[Cpu, Trap]]) -> None:
+        """Hand these traps out at the next wait()."""
+        raise NotImplementedError
+
+    def forget(self, cpu: UmCpu) -> None:
+        """A CPU is released: it shall never be reported again."""
+        raise NotImplementedError
 
     def watches_changed(self) -> None:
         """Another host descriptor is watched, or one less."""

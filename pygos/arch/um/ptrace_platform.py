@@ -13,7 +13,7 @@ from pygos.arch.um import traps
 from pygos.arch.um.cpu import Stub, UmCpu
 from pygos.arch.um.crowd import MANY, Crowd
 from pygos.arch.um.platform import POOL, Control, UmPlatform
-from pygos.arch.um.space import UmSpace
+from pygos.arch.um.ptrace_space import PtraceSpace
 from pygos.host import HostError, libc
 from pygos.host.code import (
     BAD_LIST,
@@ -89,15 +89,15 @@ class UmPtrace(UmPlatform):
 
     # -- address spaces and their stubs ------------------------------------------------
 
-    def new_space(self) -> UmSpace:
+    def new_space(self) -> PtraceSpace:
         """An empty address space; from the pool, or a clone of the zygote."""
         if self._pool:
             stub, control = self._pool.pop()
-            space = UmSpace(self, control)
+            space = PtraceSpace(self, control)
         else:
             control = self.ram.control_unit()
             stub = self.fork_stub(self.zygote.pid, control)
-            space = UmSpace(self, control)
+            space = PtraceSpace(self, control)
         space.idle.append(stub)
         return space
 
@@ -109,7 +109,7 @@ class UmPtrace(UmPlatform):
             raise self.no_process(error) from None
         return self.adopt(pid, list_addr, traps)
 
-    def recycle(self, space: UmSpace) -> None:
+    def recycle(self, space: PtraceSpace) -> None:
         """A space has no CPU left: empty one of its stubs for the pool, kill the others."""
         stubs, space.idle = space.idle, []
         control = space.control
@@ -126,7 +126,7 @@ class UmPtrace(UmPlatform):
             control[2][index] = 0
         self.ram.free_control_unit(control[0])
 
-    def _empty(self, space: UmSpace, stub: Stub) -> bool:
+    def _empty(self, space: PtraceSpace, stub: Stub) -> bool:
         space.drop_all()
         if stub.away:
             self.affinity.go_home(stub)
@@ -153,14 +153,15 @@ class UmPtrace(UmPlatform):
     def _set_busy(self) -> None:
         self._busy = bool(self.running or self._ready or self.events.count)
 
-    def stopped_stub(self, space: UmSpace) -> Stub:
+    def stopped_stub(self, space: PtraceSpace) -> Stub:
         """A stopped stub of the space; stops one if all run."""
         if space.idle:
             return space.idle[0]
-        for cpu in space.cpus:
+        cpus: list[UmCpu] = space.cpus
+        for cpu in cpus:
             if cpu.pid not in self.running:
                 return cpu.stub
-        cpu = space.cpus[0]
+        cpu = cpus[0]
         self.stop(cpu)
         return cpu.stub
 
@@ -252,7 +253,7 @@ class UmPtrace(UmPlatform):
     def _retry(self, cpu: UmCpu, code: int) -> bool:
         """A start failed. True: worth another try; False: cpu.trap says why."""
         if code == BAD_LIST:
-            self._mend(cpu.space, cpu.pid)
+            self.mend(cpu.space, cpu.pid)
             return True
         if code in (-_EIO, -_EINVAL):
             traps.bad_registers(cpu.trap)

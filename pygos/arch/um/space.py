@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""UmSpace: one guest address space, as the host mappings of the stubs that share it."""
+"""UmSpace: one guest address space, as the host mappings of the stubs that share it.
+
+The queue of mapping changes is here; how they get carried out is each platform's.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pygos.arch.um.cpu import Stub, UmCpu
-from pygos.include.linux.platform import PAGE_SHIFT, TASK_SIZE, Cpu, Prot, TrapKind
+from pygos.include.linux.platform import PAGE_SHIFT, TASK_SIZE, Prot
 
 if TYPE_CHECKING:
-    from pygos.arch.um.platform import Control
-    from pygos.arch.um.ptrace_platform import UmPtrace
+    from pygos.arch.um.platform import Control, UmPlatform
 
 #: System call number in the upper half of an entry's third word.
 # Added to a Prot with +, as | of an IntFlag is slow.
-_MMAP: Final = 9 << 32
-_MPROTECT: Final = 10 << 32
-_MUNMAP: Final = 11 << 32
+MMAP: Final = 9 << 32
+MPROTECT: Final = 10 << 32
+MUNMAP: Final = 11 << 32
 #: Entries of 4 u64 in the list page; the last stays zero and ends the list.
 _LIST_WORDS: Final = 127 * 4
 _EMPTY: Final = memoryview(bytes(_LIST_WORDS * 8)).cast("Q")
-_IDLE_STUBS: Final = 2
 
 
 class UmSpace:
-    """Implements ``AddressSpace``.
+    """Most of ``AddressSpace``: the queue of changes.
 
     The queue of changes lies where the stub reads it: in the list page, 4 u64 per entry
     (see stub.S: batch). helper.S runs and wipes it before a CPU of the space resumes, so
@@ -34,10 +34,10 @@ class UmSpace:
 
     __slots__ = (
         "_control", "_end", "_entries", "_list_addr", "_next", "_op", "_ram_pages", "cpus",
-        "destroyed", "idle", "platform", "pos_page", "proc_page", "start_regs",
+        "destroyed", "platform", "pos_page", "proc_page", "start_regs",
     )  # fmt: skip
 
-    def __init__(self, platform: UmPtrace, control: Control) -> None:
+    def __init__(self, platform: UmPlatform, control: Control) -> None:
         self.platform = platform
         _, self._list_addr, self._entries = control
         self._control = control
@@ -45,8 +45,7 @@ class UmSpace:
         self._end = 0  # words used
         self._op = -1  # third word of the last entry
         self._next = 0  # offset in the memfd where the last mmap entry ends
-        self.cpus: list[UmCpu] = []
-        self.idle: list[Stub] = []
+        self.cpus: list[Any] = []
         self.destroyed = False
         self.proc_page: memoryview | None = None
         self.pos_page: memoryview | None = None
@@ -59,7 +58,7 @@ class UmSpace:
             raise ValueError(f"pfn {pfn:#x}+{pages:#x}")
         offset = pfn << PAGE_SHIFT
         length = pages << PAGE_SHIFT
-        entries, end, op = self._entries, self._end, _MMAP + prot
+        entries, end, op = self._entries, self._end, MMAP + prot
         if entries[1] == 0:
             end = 0
         elif (
@@ -74,17 +73,13 @@ class UmSpace:
         self._next = offset + length
         self._append(end, va, length, op, offset)
 
-    def window(self, va: int, pfn: int, pages: int) -> None:
-        """See AddressSpace.window: nothing is answered in these stubs, so there are none."""
-        raise NotImplementedError
-
     def unmap(self, va: int, pages: int) -> None:
         """Unmap; what is not mapped is skipped."""
-        self._change(va, pages << PAGE_SHIFT, _MUNMAP)
+        self._change(va, pages << PAGE_SHIFT, MUNMAP)
 
     def protect(self, va: int, pages: int, prot: Prot) -> None:
         """Change the protection of pages that are all mapped."""
-        self._change(va, pages << PAGE_SHIFT, _MPROTECT + prot)
+        self._change(va, pages << PAGE_SHIFT, MPROTECT + prot)
 
     def _change(self, va: int, length: int, op: int) -> None:
         entries, end = self._entries, self._end
@@ -100,6 +95,14 @@ class UmSpace:
     def _append(self, end: int, va: int, length: int, op: int, offset: int) -> None:
         if va < 0 or length <= 0 or va + length > TASK_SIZE:
             raise ValueError(f"va {va:#x}+{length:#x}")
+        self._put(end, va, length, op, offset)
+
+    def raw(self, va: int, length: int, op: int, offset: int) -> None:
+        """A change of the platform's own, anywhere."""
+        self._put(self._end if self._entries[1] else 0, va, length, op, offset)
+        self._op = -1  # nothing is merged with it
+
+    def _put(self, end: int, va: int, length: int, op: int, offset: int) -> None:
         if end >= _LIST_WORDS:
             self._end = end
             self.sync()
@@ -115,81 +118,15 @@ class UmSpace:
     def drop_all(self) -> None:
         """Replace the queue by one entry that unmaps everything."""
         self._entries[:_LIST_WORDS] = _EMPTY
-        self._append(0, 0, TASK_SIZE, _MUNMAP, 0)
+        self._append(0, 0, TASK_SIZE, MUNMAP, 0)
 
     def entry(self, index: int) -> list[int]:
         """One queued change: address, length, number << 32 | protection, offset."""
         return list(self._entries[index * 4 : index * 4 + 4])
 
-    def new_cpu(self, parent: Cpu | None = None) -> UmCpu:
-        """A new guest thread; EAGAIN if the host has no process for it.
-
-        With `parent`, a stopped CPU of this space, the new one starts with its FPU state,
-        as clone(2) wants; otherwise with the initial one.
-        """
-        platform = self.platform
-        if self.idle:
-            stub = self.idle.pop()
-        else:
-            source = parent.stub if isinstance(parent, UmCpu) else platform.stopped_stub(self)
-            stub = platform.thread_stub(source.pid, self._list_addr, source.traps)
-            if source.away:
-                platform.affinity.go_home(stub)
-            stub.fresh = False
-        cpu = UmCpu(platform, self, stub)
-        if self.start_regs is not None:
-            cpu.regs[:], self.start_regs = self.start_regs, None
-        else:
-            cpu.regs[:] = platform.template_regs
-            if parent is not None:
-                cpu.set_fpu(parent.get_fpu())
-            elif not stub.fresh:
-                cpu.set_fpu(None)
-        stub.fresh = False
-        self.cpus.append(cpu)
-        if stub.traps:
-            cpu.set_traps(0)
-        return cpu
-
-    def clone(self, parent: Cpu) -> UmSpace:
-        """A copy of all host mappings, by cloning the stub of `parent`. EAGAIN."""
-        assert isinstance(parent, UmCpu)
-        platform = self.platform
-        platform.flush(self, parent.stub)
-        control = platform.ram.control_unit()
-        stub = platform.fork_stub(parent.pid, control, parent.stub.traps)
-        child = UmSpace(platform, control)
-        if parent.stub.away:
-            platform.affinity.go_home(stub)
-        child.idle.append(stub)
-        child.start_regs = memoryview(parent.regs.tobytes()).cast("Q")
-        return child
-
     def sync(self) -> None:
         """Flush the queue now."""
-        if self._entries[1]:
-            self.platform.flush(self, self.platform.stopped_stub(self))
-
-    def running(self) -> int:
-        """How many CPUs of this space run guest code right now."""
-        running = self.platform.running
-        return sum(cpu.pid in running for cpu in self.cpus) if running else 0
-
-    def put_stub(self, cpu: UmCpu) -> None:
-        """A CPU is released: keep its stub if the space has no other, or for the next thread."""
-        self.cpus.remove(cpu)
-        if cpu.trap.kind is not TrapKind.DEAD and len(self.idle) < _IDLE_STUBS:
-            self.idle.append(cpu.stub)
-        else:
-            self.platform.discard_stub(cpu.stub)
-        if self.destroyed and not self.cpus:
-            self.platform.recycle(self)
-
-    def destroy(self) -> None:
-        """Give the stubs back, now or when the last CPU is released."""
-        self.destroyed = True
-        if not self.cpus:
-            self.platform.recycle(self)
+        raise NotImplementedError
 
     @property
     def control(self) -> Control:
