@@ -50,3 +50,10 @@ def test_every_problem_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_read", lambda path: "3")
     for finding in doctor.findings():
         assert finding.state is State.OK or finding.mend
+
+
+def test_without_systrap_programs_still_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pygos.arch.um.registry.systrap_missing", lambda: "no such luck")
+    found = doctor._systrap()
+    assert found.state is State.DEGRADED
+    assert found.meaning == "no such luck; programs run on um-ptrace, slower"
