@@ -61,6 +61,8 @@ _FILL_MAX: Final = 64 << 20
 
 def elf_core_head(task: Task, mm: Mm, info: SigInfo) -> tuple[bytes, list[tuple[Vma, int]]]:
     """All before the memory, padded to a page; and the VMAs with how much of each follows."""
+    if mm.patches is not None:
+        mm.patches.undo_all(mm)
     present = sorted(mm.pt)
     areas = [(vma, _dump_size(mm, vma, present)) for vma in mm.vmas]
     notes = _notes(task, mm, info)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pygos.arch.um.registry import new_platform
+from pygos.arch.x86.traps import hot_site
 from pygos.drivers import init_drivers
 from pygos.drivers.hoststream import open_std_files
 from pygos.drivers.tty.jobctl import disassociate_ctty
@@ -130,12 +131,20 @@ def boot(config: BootConfig) -> Machine:
     machine.ram = ram
     try:
         machine.platform = new_platform(config.platform, ram, config.cpus)
+        if config.patch and machine.platform.patch_entry:
+            machine.platform.hot_site = hot_site
         _boot_kernel(machine)
         _boot_files(machine, config)
     except BaseException:
         shutdown(machine)
         raise
     return machine
+
+
+def restamp(machine: Machine) -> None:
+    """A machine that has waited since its boot: as if it had been booted just now."""
+    machine.printk.boot += machine.clock.start_over()
+    machine.boot_time = machine.clock.realtime() - machine.clock.boottime()
 
 
 def _boot_kernel(machine: Machine) -> None:

@@ -45,7 +45,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.arch.x86.regs import ORIG_RAX, RAX
+from pygos.arch.x86.regs import ORIG_RAX, RAX, RIP
 from pygos.include.linux.ptrace import PT_SUSPEND_SECCOMP
 from pygos.include.linux.sched import TaskState
 from pygos.include.linux.wait import WouldSleep
@@ -117,6 +117,9 @@ def syscall_enter(task: Task) -> int:
     stage = task.entry_stage or STAGE_DISPATCH
     if stage == STAGE_EXIT:
         raise SkipCall
+    mm = task.mm
+    if mm is not None and mm.patches is not None:
+        task.regs[RIP] = mm.patches.original_ip(task.regs[RIP])
     if stage == STAGE_DISPATCH and task.syscall_work & SYSCALL_WORK_USER_DISPATCH:
         _user_dispatch(task)
     if stage <= STAGE_PTRACE and task.syscall_work & (SYSCALL_WORK_PTRACE | SYSCALL_WORK_EMU):

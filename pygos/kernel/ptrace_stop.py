@@ -106,6 +106,8 @@ def ptrace_stop(
     pt = task.pt
     if not task.ptrace or pt is None or task.fatal_signal_pending():
         return False
+    if task.mm is not None and task.mm.patches is not None:
+        task.mm.patches.settle(task.mm)
     task.state = TaskState.TRACED
     task.jobctl &= ~JOBCTL_LISTENING
     pt.kind, pt.code, pt.message, pt.info = kind, code, message, info
@@ -332,6 +334,8 @@ def ptrace_link(task: Task, tracer: Task, flags: int, cred: Cred | None) -> None
     task.pt.cred = cred
     task.ptracer = task.parent = tracer
     tracer.ptraced[task] = None
+    if task.mm is not None and task.mm.patches is not None:
+        task.mm.patches.undo_all(task.mm)
 
 
 def set_stopped(task: Task) -> None:

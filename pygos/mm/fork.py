@@ -67,6 +67,8 @@ def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
             refcount[pte >> 12] += 1
     if eager and mine:
         _copy_frames(mm, child, sorted(mine))
+    if mm.patches is not None:
+        child.patches = mm.patches.fork()
     _dup_vmas(mm, child)
     child.rss_anon += mm.rss_anon
     child.rss_file += mm.rss_file
@@ -164,6 +166,8 @@ def _forget(child: Mm, vma: Vma) -> None:
     pt = child.pt
     lo, hi = vma.start >> 12, vma.end >> 12
     gone = [pt.pop(vpn) for vpn in present(child, lo, hi)]
+    if child.patches is not None:
+        child.patches.zapped(child, lo, hi)
     anon = [pte >> 12 for pte in gone if pte & PTE_ANON]
     child.zone.put_many(anon)
     child.rss_anon -= len(anon)

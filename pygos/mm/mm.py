@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.platform import AddressSpace, Ram
     from pygos.mm.memcontrol import MemCgroup
     from pygos.mm.page_alloc import Zone
+    from pygos.mm.patches import Patches
 
 _FRAME = ~0xFFF
 _READ, _WRITE = Access.READ, Access.WRITE
@@ -35,7 +36,7 @@ class Mm(MmBase):
 
     __slots__ = (
         "__weakref__", "coredump_filter", "gap_hole", "gap_top", "mem", "memcg", "oom_reaped",
-        "ram", "read_in", "unknown_fault", "user_ns", "zone",
+        "patches", "ram", "read_in", "unknown_fault", "user_ns", "zone",
     )  # fmt: skip
 
     #: Physical memory and its allocator (the machine's).
@@ -78,6 +79,8 @@ class Mm(MmBase):
         self.read_in = False
         #: The OOM killer took its memory: only good for exiting.
         self.oom_reaped = False
+        #: Code that the kernel has changed (mm/patches.py); None: none.
+        self.patches: Patches | None = None
         #: (address, how often in a row): see mm/fault.py.
         self.unknown_fault = (0, 0)
 

@@ -138,6 +138,8 @@ def mprotect_fixup(mm: Mm, vma: Vma, start: int, end: int, flags: int) -> None:
     old = vma.flags
     if flags == old:
         return
+    if mm.patches is not None:
+        mm.patches.withdraw(mm, start, end)
     pages = (end - start) >> 12
     if flags & VM_WRITE:
         if not may_expand_vm(mm, flags, 0) or (

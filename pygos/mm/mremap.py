@@ -66,6 +66,8 @@ def mremap(
     if vma is None:
         raise EFAULT
     check_sealed([vma])
+    if mm.patches is not None:
+        mm.patches.withdraw(mm, addr, addr + old_len)
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
         return _mremap_to(mm, task, addr, old_len, new_len, flags, new_addr)
     if old_len >= new_len:

@@ -90,6 +90,8 @@ def _copy_segment(mm: Mm, local: IoBuffer, addr: int, size: int, write: bool) ->
     while done < size:
         try:
             data = source.take(min(size - done, _STEP))
+            if mm.patches is not None and not write:
+                data = mm.patches.original(addr + done, data)
             moved = target.put(data)
         except EFAULT:
             if not done:

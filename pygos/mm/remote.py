@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 def access_remote_vm(mm: Mm, addr: int, count: int, data: bytes | None = None) -> bytes:
     """Read `count` bytes, or write `data`: what was read or written before memory ended."""
     done = bytearray()
+    if mm.patches is not None and data is not None:
+        mm.patches.undo(mm, addr, addr + len(data))
     while len(done) < count:
         at = addr + len(done)
         step = min(count - len(done), 4096 - (at & 0xFFF))
@@ -47,7 +49,7 @@ def access_remote_vm(mm: Mm, addr: int, count: int, data: bytes | None = None) -
         if data is not None:
             part[:] = data[len(done) : len(done) + step]
         done += part
-    return bytes(done)
+    return bytes(done) if mm.patches is None else mm.patches.original(addr, bytes(done))
 
 
 def _page(mm: Mm, addr: int, write: bool) -> int:

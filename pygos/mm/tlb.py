@@ -135,6 +135,8 @@ class Gather:
             self.lo = vpns[0]
         if vpns[-1] >= self.hi:
             self.hi = vpns[-1] + 1
+        if mm.patches is not None:
+            mm.patches.zapped(mm, lo, hi)
 
     def zap_file(self, vma: Vma, lo: int, hi: int) -> None:
         """Take the pages of the page cache out, not the private copies; unmaps at once."""

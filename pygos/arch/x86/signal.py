@@ -121,6 +121,8 @@ def setup_rt_frame(task: Task, info: SigInfo, action: SigAction, oldmask: int) -
     cpu, mm, regs = task.cpu, task.mm, task.regs
     assert cpu is not None
     assert mm is not None
+    if mm.patches is not None:
+        regs[RIP] = mm.patches.original_ip(regs[RIP])
     image = cpu.get_fpu()
     sp, fpstate = _get_sigframe(task, action, fpu.frame_size(image))
     if not action.flags & SA_RESTORER:

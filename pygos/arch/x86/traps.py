@@ -28,6 +28,7 @@ from pygos.kernel.sigsend import force_sig_info
 
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
+    from pygos.include.linux.platform import Cpu
     from pygos.include.linux.sched import Task
 
 X86_TRAP_DE, X86_TRAP_DB, X86_TRAP_BP, X86_TRAP_UD = 0, 1, 3, 6
@@ -49,6 +50,13 @@ _NAMES: Final = {
 _BURST: Final = 10
 _INTERVAL: Final = 5_000_000_000
 _RATELIMIT: Final = "unhandled_signal_ratelimit"
+
+
+def hot_site(cpu: Cpu) -> None:
+    """Platform.hot_site: a `syscall` instruction that has trapped several times."""
+    from pygos.arch.x86.alternative import patch_site
+
+    patch_site(cpu)
 
 
 def force_page_fault(task: Task, signo: int, code: int, trap: Trap) -> None:

@@ -108,6 +108,8 @@ def syscall(task: Task, target: Any) -> str:
     if target.cpu is None:
         return "-1 0x0 0x0\n"
     regs = target.regs
+    if target.mm is not None and target.mm.patches is not None:
+        target.mm.patches.settle(target.mm)
     in_call = target.in_syscall or target.restart_class is not None
     nr = target.syscall_nr if in_call else regs[ORIG_RAX]
     if nr >> 31:
