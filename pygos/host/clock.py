@@ -40,6 +40,10 @@ class HostClock:
         """CLOCK_BOOTTIME, and CLOCK_MONOTONIC as programs see it: ns since the machine's boot."""
         return monotonic_ns() - self.boot
 
+    def skip(self, ns: int) -> None:
+        """Let the last `ns` not have been, for the machine's own clocks."""
+        self.boot += ns
+
     def set_realtime(self, ns: int) -> None:
         """clock_settime(2) for this machine alone."""
         self.offset = ns - time.time_ns()

@@ -135,7 +135,7 @@
         .equ UC_FPSTATE, 0xe0
 
         .text
-        .globl _start, setup, confine, batch, fork, thread, watch, patched, on_signal, born_done, p_exit, p_end
+        .globl _start, setup, confine, batch, fork, thread, watch, patched, on_signal, born_done, p_exit, p_end, rest
 # ---- entry after execve: ask to be traced, then stop. Exits with errno if refused.
 _start:
         xor     edi, edi                        # PTRACE_TRACEME
@@ -416,6 +416,8 @@ report: mov     [rbx + C_SIGNO], edi
         cmp     edi, SIGSYS
         je      try_trapped
 ask:    call    hand_over
+        jmp     load
+rest:   call    resting                         # the kernel has said REQ itself
 load:   # Bases and traps that were changed, then the whole frame.
         mov     eax, [rbx + C_BASES]
         test    eax, eax
@@ -530,7 +532,9 @@ hand_over:
         xor     r10d, r10d
         mov     eax, NR_futex
         syscall
-1:      mov     ecx, [rbx + C_SPIN]
+1:
+resting:
+        mov     ecx, [rbx + C_SPIN]
 2:      cmp     dword ptr [rbx + C_STATE], REQ
         jne     4f
         dec     ecx

@@ -32,7 +32,10 @@ _SET_TRAPS: Final = 4
 class SysCpu(UmCpu):
     """Implements ``Cpu``. Made by SysSpace.new_cpu()."""
 
-    __slots__ = ("area", "born", "first_fpu", "kicks", "started", "sys", "ticking", "used")
+    __slots__ = (
+        "area", "born", "first_fpu", "kicks", "started", "stepping", "sys", "ticking",
+        "traced", "used",
+    )  # fmt: skip
 
     def __init__(
         self, platform: UmSystrap, space: SysSpace, stub: Stub, area: Area, born: bool
@@ -51,6 +54,9 @@ class SysCpu(UmCpu):
         #: Kicks without an answer, and the CPU time it had used at the first of them.
         self.kicks = 0
         self.used = 0
+        #: It runs under ptrace (systrap_trace.py), and must for single steps.
+        self.traced = False
+        self.stepping = False
         block = stub.block
         block[SNAP + FS_BASE] = block[SNAP + GS_BASE] = _MAX64  # whatever they are, set them
 
@@ -80,7 +86,7 @@ class SysCpu(UmCpu):
         block, trap = self.block, self.trap
         signo = int(block[T_SIGNO])
         if signo == SIGURG:
-            return self._kicked()
+            return self.was_kicked()
         code = int(block[T_CODE])
         if code <= 0 or code >> 31:  # someone of the host has sent it
             return False
@@ -103,7 +109,8 @@ class SysCpu(UmCpu):
         trap.addr = addr
         return True
 
-    def _kicked(self) -> bool:
+    def was_kicked(self) -> bool:
+        """The signal of prod() has come. False: nobody wants it any more."""
         ticking, self.ticking = self.ticking, False
         wanted, self.kicked = self.kicked, False
         self.trap.kind = TrapKind.TICK if ticking else TrapKind.KICK
@@ -123,11 +130,15 @@ class SysCpu(UmCpu):
         """The FPU state as another thread's first_fpu."""
         if not self.born:
             return self.first_fpu
+        if self.traced:
+            return self.mixed(self.get_fpu())
         state = self.frame_fpu()
         return None if state is None else bytes(state)
 
     def get_fpu(self) -> bytes:
         """The XSAVE image. The initial one if the thread has died, which the next stop tells."""
+        if self.traced:
+            return super().get_fpu()
         initial = self.sys.zygote.initial_xstate
         state = self.raw_fpu()
         if state is None:
@@ -137,8 +148,18 @@ class SysCpu(UmCpu):
         image[_SOFTWARE] = initial[_SOFTWARE]
         return bytes(image)
 
+    def mixed(self, image: bytes) -> bytes:
+        """An XSAVE image as the FPU state of a frame."""
+        shape = self.sys.shape
+        state = bytearray(image[: shape.size])
+        state[_SOFTWARE] = shape.software
+        return bytes(state)
+
     def set_fpu(self, image: bytes | None) -> None:
         """Load an XSAVE image, or the initial state. ValueError if it is malformed."""
+        if self.traced:
+            super().set_fpu(image)
+            return
         platform = self.sys
         if image is None:
             state = platform.initial_fpu
@@ -146,9 +167,7 @@ class SysCpu(UmCpu):
             if len(image) != platform.xstate_size:
                 raise ValueError(f"an XSAVE image has {platform.xstate_size} bytes here")
             platform.shape.check(image)
-            mixed = bytearray(image[: platform.shape.size])
-            mixed[_SOFTWARE] = platform.shape.software
-            state = bytes(mixed)
+            state = self.mixed(image)
         if not self.born:
             self.first_fpu = state
             return
@@ -169,8 +188,39 @@ class SysCpu(UmCpu):
 
     # -- the rest of Cpu ---------------------------------------------------------------
 
+    def set_step(self, on: bool) -> None:
+        """See Cpu.set_step."""
+        self.stepping = on
+        if on:
+            self._trace()
+        super().set_step(on)
+
+    def get_debugreg(self, number: int) -> int:
+        """See Cpu.get_debugreg."""
+        return super().get_debugreg(number) if self.traced else 0
+
+    def set_debugreg(self, number: int, value: int) -> None:
+        """See Cpu.set_debugreg."""
+        if not value and not self.traced:
+            return
+        self._trace()
+        super().set_debugreg(number, value)
+
+    def _trace(self) -> None:
+        if not self.traced:
+            from pygos.arch.um.systrap_trace import attach
+
+            attach(self)
+
+    def needs_trace(self) -> bool:
+        """Does a traced thread have to stay so?"""
+        return self.stepping or self.stub.armed
+
     def set_traps(self, traps: int) -> None:
         """See Cpu.set_traps: the thread does it itself when it goes on."""
+        if self.traced:
+            super().set_traps(traps)
+            return
         if traps & TRAP_CPUID and not self.sys.can_trap_cpuid():
             raise ENODEV
         if traps != self.stub.traps:

@@ -47,6 +47,9 @@ _HOT: Final = 4
 #: Slices without an answer after which a thread is looked at, and the CPU time it may have had.
 _DEAF: Final = 10
 _DEAF_NS: Final = 100_000_000
+#: How often a traced thread is looked at before sleeping, and for how long then.
+_LOOKS: Final = 50
+_LOOK_NS: Final = 300_000
 #: Byte offset of the watcher's word in its page.
 _WATCH_WORD: Final = 64
 _FUTEX2_SIZE_U32: Final = 2
@@ -238,6 +241,8 @@ class UmSystrap(UmPlatform):
         """Have a stopped thread's FPU state in its frame. False: it is dead, or does as if."""
         if cpu.trap.kind is TrapKind.DEAD:
             return False
+        if cpu.traced:
+            return True
         if not cpu.born:
             return self._birth(cpu)
         if not cpu.block[PARKED]:
@@ -318,6 +323,7 @@ class UmSystrap(UmPlatform):
             len(self.pending) == 1
             and not self._busy
             and self.pending[0].born
+            and not self.pending[0].traced
             and (deadline is None or deadline - monotonic_ns() > _TICK_NS)
         ):
             cpu = self.pending.pop()
@@ -372,7 +378,7 @@ class UmSystrap(UmPlatform):
             if not cpu.born and not self._birth(cpu):
                 self._ready.extend(cpu.trapped)
                 continue
-            code = self._give(cpu.addr)
+            code = self._give(cpu.addr) if not cpu.traced else self._start_traced(cpu)
             if code == BAD_LIST:
                 self._mend_space(cpu.space)
                 code = self._give(cpu.addr)
@@ -383,12 +389,24 @@ class UmSystrap(UmPlatform):
                 cpu.started = monotonic_ns()
                 self.running[cpu.pid] = cpu
 
+    def _start_traced(self, cpu: SysCpu) -> int:
+        from pygos.arch.um import systrap_trace
+
+        if cpu.needs_trace():
+            return systrap_trace.start(cpu)
+        systrap_trace.detach(cpu)
+        return self._give(cpu.addr)
+
     def _collect(self, deadline: int | None, block: bool) -> None:
         """Take all threads that have stopped; `block`: wait for one, an event, or a tick."""
         cpus = list(self.running.values())
+        traced = [cpu for cpu in cpus if cpu.traced]
+        if traced:
+            cpus = [cpu for cpu in cpus if not cpu.traced]
+            block = block and not self._look_at_traced(traced)
         words = self.scratch
         at = 0
-        if self.events.count:
+        if self.events.count or traced:
             words[0], words[1], words[2] = RUN_WATCHED, self._event_word, _FUTEX2_SIZE_U32
             at = 3
         for cpu in cpus:
@@ -397,7 +415,7 @@ class UmSystrap(UmPlatform):
             at += 3
         until = _NO_WAIT
         if block:
-            until = self._until(cpus, deadline)
+            until = self._until([*cpus, *traced], deadline, bool(traced))
         self._wait_any(self.scratch_addr, at // 3, until)
         if self.events.count and self._event[0] & 0xFFFF_FFFF not in (RUN, RUN_WATCHED):
             self._told = self.events.dispatch(False) or self._told
@@ -408,8 +426,33 @@ class UmSystrap(UmPlatform):
         if block:
             self._check_slices()
 
-    def _until(self, cpus: list[SysCpu], deadline: int | None) -> int:
-        """Address of the time until which to sleep: the deadline or the end of a slice."""
+    def _look_at_traced(self, cpus: list[SysCpu]) -> bool:
+        """Take the stops of traced threads; True if there was one."""
+        from pygos.arch.um import systrap_trace
+
+        found = False
+        for _ in range(_LOOKS):
+            for cpu in cpus:
+                stopped = systrap_trace.look(cpu)
+                if stopped is None:
+                    continue
+                found = True
+                self.running.pop(cpu.pid, None)
+                if not stopped:
+                    self.pending.append(cpu)
+                else:
+                    cpu.kicked = False
+                    self._ready.extend(cpu.trapped)
+            if found:
+                break
+            os.sched_yield()
+        return found
+
+    def _until(self, cpus: list[SysCpu], deadline: int | None, soon: bool) -> int:
+        """Address of the time until which to sleep: the deadline or the end of a slice.
+        `soon`: somebody has to be looked at."""
+        if soon:
+            deadline = monotonic_ns() + _LOOK_NS
         when = min([cpu.started for cpu in cpus]) + _TICK_NS
         if deadline is not None and deadline < when:
             when = deadline

@@ -127,12 +127,18 @@ class SysSpace(UmSpace):
     def put_stub(self, cpu: SysCpu) -> None:
         """A CPU is released: its thread may serve the next one of this space."""
         self.cpus.remove(cpu)
-        alive = self.sys.at_rest(cpu) if not self.destroyed else False
+        alive = not self.destroyed and not cpu.traced and self.sys.at_rest(cpu)
         if alive and len(self.resting) < _IDLE:
             self.resting.append(cpu)
         else:
             self.end_thread(cpu)
         if self.destroyed and not self.cpus:
+            self.sys.recycle(self)
+
+    def destroy(self) -> None:
+        """Unmap everything and give the processes back, now or when the last CPU is released."""
+        self.destroyed = True
+        if not self.cpus:
             self.sys.recycle(self)
 
     def end_thread(self, cpu: SysCpu) -> None:
