@@ -66,6 +66,7 @@ def alive(pid: str) -> bool:
 PASS = 0x123456789ABCDEF0
 
 
+@pytest.mark.only_on("ptrace")
 def test_t_death_05_the_filter_alone_kills(guest: Guest) -> None:
     """A stub that runs plainly dies at its first system call outside of the stub page."""
     cpu = guest.cpu(GETPID_LOOP)
@@ -77,6 +78,7 @@ def test_t_death_05_the_filter_alone_kills(guest: Guest) -> None:
     assert status & 0x7F == signal.SIGSYS
 
 
+@pytest.mark.only_on("ptrace")
 @pytest.mark.parametrize(
     ("number", "args", "allowed"),
     [
@@ -125,18 +127,38 @@ def test_t_esc_05_a_stub_has_only_the_ram(platform: str) -> None:
     with open("/etc/passwd") as other:
         os.set_inheritable(other.fileno(), True)
         machine = Guest(platform=platform)
-        first = machine.cpu(SPIN)
+        first = machine.cpu(GETPID_LOOP)
         cpus = [first, first.space.new_cpu(), first.space.clone(first).new_cpu()]
-        for cpu in cpus:
-            assert os.listdir(f"/proc/{cpu.pid}/fd") == ["3"]
-            assert "pygos-ram" in os.readlink(f"/proc/{cpu.pid}/fd/3")
+        pids = [cpu.pid for cpu in cpus]
+        if platform == "systrap":
+            for cpu in cpus:
+                cpu.regs[RIP] = CODE
+                machine.trap(cpu)
+            assert not any(os.listdir(f"/proc/{pid}/fd") for pid in pids)
+            pids = [cpu.space.keeper.pid for cpu in cpus]
+        for pid in pids:
+            assert os.listdir(f"/proc/{pid}/fd") == ["3"]
+            assert "pygos-ram" in os.readlink(f"/proc/{pid}/fd/3")
         machine.close()
+
+
+#: The page of the process that it may write; a thread's control page, its other page, its stack.
+_PAGES_OF_A_THREAD = [
+    ["7fff80012000-7fff80013000", "rw-s"],
+    ["7fffc0000000-7fffc0001000", "rw-s"],
+    ["7fffc0001000-7fffc0002000", "r--s"],
+    ["7fffc0002000-7fffc0004000", "rw-s"],
+]
 
 
 def test_t_esc_06_nothing_but_the_stub_is_mapped(guest: Guest) -> None:
     cpu = guest.um.new_space().new_cpu()
     lines = Path(f"/proc/{cpu.pid}/maps").read_text().splitlines()
-    assert [line.split()[:2] for line in lines if "vsyscall" not in line] == [
+    mapped = [line.split()[:2] for line in lines if "vsyscall" not in line]
+    if guest.um.name == "um-systrap":
+        assert mapped[2:] == _PAGES_OF_A_THREAD
+        mapped = mapped[:2]
+    assert mapped == [
         ["7fff80000000-7fff80001000", "r-xp"],
         ["7fff80010000-7fff80012000", "r--s"],
     ]
@@ -367,6 +389,8 @@ def test_t_race_05_killed_stub_is_tolerated_everywhere(guest: Guest) -> None:
     cpu = guest.cpu(GETPID_LOOP)
     guest.trap(cpu)
     os.kill(cpu.pid, signal.SIGKILL)
+    if guest.um.name == "um-systrap":
+        os.kill(cpu.space.keeper.pid, signal.SIGKILL)
     cpu.set_fpu(cpu.get_fpu())
     cpu.space.unmap(CODE, 1)
     cpu.space.sync()

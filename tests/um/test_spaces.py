@@ -21,7 +21,7 @@ LOAD = "488b0425 00006000 0f05 ebf4"
 
 def maps(cpu: UmCpu) -> list[str]:
     lines = Path(f"/proc/{cpu.pid}/maps").read_text().splitlines()
-    return [line for line in lines if not line.startswith(("7fff8", "ffff"))]
+    return [line for line in lines if int(line.partition("-")[0], 16) < TASK_SIZE]
 
 
 def fpu(cpu: UmCpu) -> bytes:
@@ -320,8 +320,8 @@ def test_host_without_processes_is_eagain(guest: Guest, monkeypatch: pytest.Monk
     def refuse(*_: int) -> int:
         raise OSError(11, "no process")
 
-    monkeypatch.setattr(type(guest.um.zygote), "fork", refuse)
-    monkeypatch.setattr(type(guest.um.zygote), "thread", refuse)
+    for name in ("fork", "thread", "guest_thread"):
+        monkeypatch.setattr(type(guest.um.zygote), name, refuse)
     with pytest.raises(EAGAIN):
         cpu.space.clone(cpu)
     with pytest.raises(EAGAIN):
