@@ -4,7 +4,7 @@
 A page table entry with PTE_HOSTED is mapped in the stub with that very frame and protection.
 Changing or dropping such an entry queues an operation of the address space; they are flushed
 before any of its CPUs runs again. A frame that another CPU of the space could still reach
-while it runs is only freed after ``space.sync()``.
+while it runs is only freed after ``space.shootdown()``.
 """
 
 from __future__ import annotations
@@ -104,8 +104,7 @@ def present(mm: Mm, lo: int, hi: int) -> list[int]:
 
 def sync(mm: Mm) -> None:
     """No running CPU of the mm uses a mapping any more that was changed before."""
-    if mm.space.running():
-        mm.space.sync()
+    mm.space.shootdown()
 
 
 class Gather:

@@ -314,14 +314,14 @@ def test_frames_are_freed_only_after_running_cpus_were_told(task: Task) -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(space, name)
 
-        def sync(self) -> None:
-            order.append("sync")
+        def shootdown(self) -> None:
+            order.append("shootdown")
             assert zone.refcount[pfn] == 1
 
     pfn = mm.pt[addr >> 12] >> 12
     mm.space = Spy()
     do_munmap(mm, addr, 16 * PAGE)
-    assert order == ["sync"]
+    assert order == ["shootdown"]
     assert zone.refcount[pfn] == 0
 
 

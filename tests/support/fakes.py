@@ -137,6 +137,10 @@ class FakeSpace:
     def sync(self) -> None:
         self.synced += 1
 
+    def shootdown(self) -> None:
+        if self.running():
+            self.sync()
+
     def running(self) -> int:
         return self.running_cpus
 

@@ -79,6 +79,11 @@ class PtraceSpace(UmSpace):
         if self._entries[1]:
             self.um.flush(self, self.um.stopped_stub(self))
 
+    def shootdown(self) -> None:
+        """See AddressSpace.shootdown: CPUs stop and run only when the kernel says so."""
+        if self.um.running and self.running():
+            self.sync()
+
     def running(self) -> int:
         """How many CPUs of this space run guest code right now."""
         running = self.um.running

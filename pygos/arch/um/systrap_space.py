@@ -178,9 +178,14 @@ class SysSpace(UmSpace):
         if self._entries[1]:
             self.sys.flush(self, self.keeper)
 
+    def shootdown(self) -> None:
+        """See AddressSpace.shootdown: whether a thread is at rest is never known for sure."""
+        self.sync()
+
     def running(self) -> int:
-        """How many CPUs may run guest code right now: none is known for sure not to."""
-        return len(self.cpus)
+        """How many CPUs of this space run guest code right now, as it seems."""
+        running = self.sys.running
+        return sum(cpu.pid in running for cpu in self.cpus) if running else 0
 
     def end_all(self) -> list[int]:
         """Kill all threads; the pids that are to be reaped."""

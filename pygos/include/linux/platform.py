@@ -156,8 +156,14 @@ class AddressSpace(Protocol):
     def sync(self) -> None:
         """Flush queued changes now, stopping a running CPU for it if need be (TLB shootdown)."""
 
+    def shootdown(self) -> None:
+        """No guest can reach any more what was unmapped before: frames may be used for others.
+
+        Does nothing where the platform knows for sure that none of the CPUs runs.
+        """
+
     def running(self) -> int:
-        """How many CPUs of this space run guest code right now."""
+        """How many CPUs of this space run guest code right now, as far as the platform knows."""
 
     def destroy(self) -> None:
         """All CPUs are released and no mapping is used any more: give the stub back."""
@@ -241,6 +247,9 @@ class Clock(Protocol):
 
     def slew(self, ppb: int) -> None:
         """From now on CLOCK_REALTIME gains `ppb` ns a second on the host's."""
+
+    def skip(self, ns: int) -> None:
+        """Let the last `ns` not have been, for the clocks that count from the machine's boot."""
 
 
 class Entropy(Protocol):
