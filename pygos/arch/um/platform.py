@@ -58,11 +58,14 @@ class UmPlatform:
     running: dict[int, Any]
     patch_entry = 0
     hot_site: Callable[[Cpu], None] | None = None
+    patch_after = 4
 
     def __init__(self, ram: HostRam, nr_cpus: int) -> None:
         """Start the zygote. HostError if the host refuses."""
         self.ram = ram
         self.nr_cpus = nr_cpus
+        if after := os.environ.get("PYGOS_PATCH_AFTER", ""):  # for tests
+            self.patch_after = int(after) if after.isdecimal() else self.patch_after
         self.stubs: dict[int, Stub] = {}
         self.dying: set[int] = set()
         #: No mapping may begin below: the host forbids it to unprivileged processes.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from collections.abc import Sequence
 from time import monotonic_ns
 from typing import Final
@@ -42,8 +43,6 @@ Traps = Sequence[tuple[Cpu, Trap]]
 
 _TICK_NS: Final = 20_000_000
 _EINTR, _ESRCH, _ETIMEDOUT, _EAGAIN, _ENODEV = 4, 3, 110, 11, 19
-#: A site is patched when it has trapped so often.
-_HOT: Final = 4
 #: Slices without an answer after which a thread is looked at, and the CPU time it may have had.
 _DEAF: Final = 10
 _DEAF_NS: Final = 100_000_000
@@ -200,7 +199,7 @@ class UmSystrap(UmPlatform):
         if self._ready:
             self._ready = [entry for entry in self._ready if entry[0] is not cpu]
         if self.running.pop(cpu.pid, None) is not None:
-            self.discard_stub(cpu.stub)
+            self._bury(cpu)
         self._set_busy()
 
     def put_ready(self, trapped: Traps) -> None:
@@ -271,7 +270,10 @@ class UmSystrap(UmPlatform):
     def _bury(self, cpu: SysCpu) -> None:
         """A thread is dead, or pretends to be: make it true."""
         traps.dead(cpu.trap)
-        self.discard_stub(cpu.stub)
+        try:
+            os.kill(cpu.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
     def _count(self, cpu: SysCpu) -> None:
         """A `syscall` instruction has trapped that isn't patched."""
@@ -280,7 +282,7 @@ class UmSystrap(UmPlatform):
         rip = cpu.regs[RIP]
         count = space.sites.get(rip, 0) + 1
         space.sites[rip] = count
-        if count == _HOT and self.hot_site is not None:
+        if count == self.patch_after and self.hot_site is not None:
             self.hot_site(cpu)
 
     def _stopped(self, cpu: SysCpu, code: int) -> Traps | None:
