@@ -101,6 +101,8 @@ class BootConfig:
     fast: bool = True
     #: Turn `syscall` instructions that trap often into jumps where the platform can.
     patch: bool = True
+    #: After so many traps; None: as the platform thinks best.
+    patch_after: int | None = None
 
 
 class KernelHooks(VfsHooks):
@@ -133,6 +135,8 @@ def boot(config: BootConfig) -> Machine:
         machine.platform = new_platform(config.platform, ram, config.cpus)
         if config.patch and machine.platform.patch_entry:
             machine.platform.hot_site = hot_site
+            if config.patch_after is not None:
+                machine.platform.patch_after = config.patch_after
         _boot_kernel(machine)
         _boot_files(machine, config)
     except BaseException:

@@ -186,6 +186,8 @@ class Platform(Protocol):
     #: Set by the kernel: called with a stopped CPU whose `syscall` instruction (the one before
     #: its rip) has trapped several times in this address space.
     hot_site: Callable[[Cpu], None] | None
+    #: So often.
+    patch_after: int
 
     def new_space(self) -> AddressSpace: ...
 
