@@ -71,6 +71,7 @@
         .equ FUTEX_WAIT, 0
         .equ FUTEX_WAKE, 1
         .equ EAGAIN, 11
+        .equ PATIENCE, 4                # idle wake-ups, after which Python looks after the rest
 
         .equ NR_wait4, 61
         .equ NR_ptrace, 101
@@ -450,9 +451,10 @@ answer:
         mov     rdx, rdi
         jmp     do_answer
 
-do_await:
+do_await:                               # -EINTR if it was woken too often for nothing
         mov     rdx, [rbx + AREA]
         mov     rcx, [rbx + KSPIN]
+        mov     r8d, PATIENCE
 1:      mov     eax, [rdx]
         cmp     eax, RUN
         jne     3f
@@ -475,11 +477,14 @@ do_await:
         jz      5f
         cmp     rax, -EAGAIN
         jne     6f
-5:      mov     eax, [rdx]
+5:      mov     rax, -EINTR             # a guest may wake us, or change the word, for ever
+        dec     r8d
+        js      8f
+        mov     eax, [rdx]
 3:      cmp     eax, RUN_WATCHED
         je      4b
         cmp     eax, RUN                # forged
-        je      2b
+        je      9f
         cmp     eax, REQ
         je      7f
         cmp     eax, REQ_ASLEEP
@@ -487,6 +492,10 @@ do_await:
         jne     8f
 7:      xor     eax, eax
 8:      ret
+9:      mov     rax, -EINTR
+        dec     r8d
+        js      8b
+        jmp     2b
 6:      mov     ecx, [rdx]
         cmp     ecx, RUN_WATCHED
         je      8b                      # interrupted, or the slice is over
@@ -590,10 +599,15 @@ do_take:
 
 # ---- long wait_any(struct futex_waitv *vec, long n, struct timespec *until): the index of a
 # word that says that its owner doesn't run, or -errno. `until`: absolute, CLOCK_MONOTONIC; 0:
-# for ever; -1: don't wait (-EAGAIN).
+# for ever; -1: don't wait (-EAGAIN). -EAGAIN also if it was woken too often for nothing.
 wait_any:
+        push    rbx
+        mov     ebx, PATIENCE
         mov     r10, rdx
-1:      xor     r8d, r8d
+1:      mov     rax, -EAGAIN
+        dec     ebx
+        js      9f
+        xor     r8d, r8d
         mov     r9, rdi
 2:      mov     rdx, [r9 + 8]
         mov     eax, RUN
@@ -617,8 +631,10 @@ wait_any:
         jns     1b
         cmp     rax, -EAGAIN
         je      1b
-9:      ret
+9:      pop     rbx
+        ret
 8:      mov     rax, r8
+        pop     rbx
         ret
 
 # ---- u32 cmpxchg32(u32 *p, u32 old, u32 new): the value found

@@ -356,9 +356,7 @@ thread:
         js      fail
         jz      1f
         int3
-1:      xor     r9d, r9d                        # the pass never gets near guest code
-        xor     r13d, r13d
-        xor     edi, edi
+1:      xor     edi, edi
         mov     esi, -1
         xor     edx, edx
         mov     eax, NR_close_range
@@ -381,6 +379,9 @@ thread:
         syscall
         test    rax, rax
         js      fail
+        xor     r9d, r9d                        # the pass never gets near guest code
+        xor     r13d, r13d
+        xor     r14d, r14d
         wrgsbase rbx
         lea     rsp, [rbx + C_STACK_TOP]
         int3
