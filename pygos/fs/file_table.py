@@ -94,7 +94,7 @@ def _fput_final(file: File) -> None:
         from pygos.fs.notify import fsnotify
 
         fsnotify.closed(file)
-    if file.f_ep:
+    if file.f_ep is not None:
         from pygos.fs.eventpoll import eventpoll_release
 
         eventpoll_release(file)
@@ -282,7 +282,21 @@ def do_close_on_exec(task: Task) -> None:
 @syscall
 def close(task: Task, fd: Fd) -> int:
     """Close a descriptor. close(2). Errors: EBADF, and what the file says at flush (EIO)."""
-    close_fd(task, fd)
+    files = task.files
+    file = files.fd.get(fd)
+    if file is None:
+        raise EBADF
+    del files.fd[fd]
+    files.close_on_exec.discard(fd)
+    if fd < files.next_fd:
+        files.next_fd = fd
+    if file.f_op.has_flush or file.f_inode.i_flock is not None:
+        filp_close(task, file, files)
+    elif file.f_count > 1:
+        file.f_count -= 1
+    else:
+        file.f_count = 0
+        _fput_final(file)
     return 0
 
 

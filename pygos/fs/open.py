@@ -17,6 +17,7 @@ from pygos.fs.file_table import (
 )
 from pygos.fs.inode import iput
 from pygos.fs.namei import mnt_want_write, prepare_mode, vfs_create
+from pygos.fs.open_plain import PLAIN, open_plain
 from pygos.fs.permission import (
     inode_owner_or_capable,
     inode_permission,
@@ -412,6 +413,10 @@ def openat(task: Task, dfd: DirFd, filename: PathArg, flags: Flags, mode: Mode) 
     Errors: EACCES, EEXIST, EINVAL, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT,
     ENOTDIR, ENXIO, EPERM (O_NOATIME), EROFS, ETXTBSY, EOPNOTSUPP (O_TMPFILE), EINTR (FIFO).
     """
+    if not flags & ~PLAIN and task.restart is None:
+        fd = open_plain(task, dfd, filename, flags)
+        if fd is not None:
+            return fd
     flags, mode = build_open_flags(flags, mode, False)
     return do_sys_open(task, dfd, filename, flags, mode)
 
@@ -419,8 +424,7 @@ def openat(task: Task, dfd: DirFd, filename: PathArg, flags: Flags, mode: Mode) 
 @syscall(name="open")
 def open_(task: Task, filename: PathArg, flags: Flags, mode: Mode) -> int:
     """Open or make a file. open(2). Errors: see openat."""
-    flags, mode = build_open_flags(flags, mode, False)
-    return do_sys_open(task, AT_FDCWD, filename, flags, mode)
+    return openat(task, AT_FDCWD, filename, flags, mode)
 
 
 @syscall

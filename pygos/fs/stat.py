@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pygos.fs.walk import LOOKUP_FOLLOW, path_lookup
-from pygos.include.errno import EBADF, EFAULT, EINVAL
+from pygos.fs.walk import LOOKUP_FOLLOW, path_lookup, walk_name
+from pygos.include.errno import EBADF, EFAULT, EINVAL, ENOENT
 from pygos.include.linux.fs import S_APPEND, S_IMMUTABLE, Inode, Kstat, Path
 from pygos.include.linux.syscalls import (
     DirFd,
@@ -41,6 +41,7 @@ from pygos.include.uapi.stat import (
 )
 
 if TYPE_CHECKING:
+    from pygos.include.linux.fs import Dentry, Mount
     from pygos.include.linux.sched import Task
 
 _NSEC = 1_000_000_000
@@ -85,10 +86,18 @@ def pack_stat(task: Task, path: Path, inode: Inode) -> bytes:
         k = inode.i_op.getattr(task, path, inode)
         if k is not None:
             return _pack_kstat(_shown(task, k))
-    atime, mtime, ctime = inode.i_atime, inode.i_mtime, inode.i_ctime
+        if inode.i_op.keeps_stat and task.cred.user_ns is None:
+            data = _pack_inode(inode, inode.i_uid, inode.i_gid)
+            inode.i_op.keep_stat(inode, data)
+            return data
     uid, gid = inode.i_uid, inode.i_gid
     if task.cred.user_ns is not None:
         uid, gid = show_uid(task, uid), show_gid(task, gid)
+    return _pack_inode(inode, uid, gid)
+
+
+def _pack_inode(inode: Inode, uid: int, gid: int) -> bytes:
+    atime, mtime, ctime = inode.i_atime, inode.i_mtime, inode.i_ctime
     return _PACK(
         inode.i_sb.s_dev, inode.i_ino, inode.i_nlink, inode.i_mode, uid, gid, 0,
         inode.i_rdev, inode.i_size, inode.i_sb.s_blocksize, inode.i_blocks,
@@ -98,6 +107,20 @@ def pack_stat(task: Task, path: Path, inode: Inode) -> bytes:
 
 
 _M64 = 0xFFFF_FFFF_FFFF_FFFF
+
+
+def stat_bytes(task: Task, mnt: Mount, dentry: Dentry) -> bytes:
+    """pack_stat() of what a walk has found; what the file system keeps ready costs little."""
+    inode = dentry.d_inode
+    assert inode is not None
+    kept = inode.i_stat
+    if (
+        kept is not None
+        and task.machine.clock.monotonic() < kept[0]
+        and task.cred.user_ns is None
+    ):
+        return kept[1]
+    return pack_stat(task, Path(mnt, dentry), inode)
 
 
 def _shown(task: Task, k: Kstat) -> Kstat:
@@ -118,27 +141,40 @@ def _pack_kstat(k: Kstat) -> bytes:
 @syscall(name="stat")
 def stat_(task: Task, filename: PathArg, statbuf: Out[Stat]) -> int:
     """Attributes of a file, links followed. stat(2). Errors: EFAULT; those of the path walk."""
-    path = path_lookup(task, AT_FDCWD, filename, LOOKUP_FOLLOW)
-    inode = path.dentry.d_inode
-    assert inode is not None
-    statbuf.mem.write(statbuf.addr, pack_stat(task, path, inode))
+    if not filename:
+        raise ENOENT
+    mnt, dentry = walk_name(task, AT_FDCWD, filename, True, True)
+    if dentry.d_inode is None:
+        return -ENOENT.errno
+    statbuf.mem.write(statbuf.addr, stat_bytes(task, mnt, dentry))
     return 0
 
 
 @syscall
 def lstat(task: Task, filename: PathArg, statbuf: Out[Stat]) -> int:
     """Attributes of a file or of the link itself. lstat(2). Errors: see stat."""
-    path = path_lookup(task, AT_FDCWD, filename, 0)
-    inode = path.dentry.d_inode
-    assert inode is not None
-    statbuf.mem.write(statbuf.addr, pack_stat(task, path, inode))
+    if not filename:
+        raise ENOENT
+    mnt, dentry = walk_name(task, AT_FDCWD, filename, False, True)
+    if dentry.d_inode is None:
+        return -ENOENT.errno
+    statbuf.mem.write(statbuf.addr, stat_bytes(task, mnt, dentry))
     return 0
 
 
 @syscall
 def fstat(task: Task, fd: RawFileArg, statbuf: Out[Stat]) -> int:
     """Attributes of an open file. fstat(2). Errors: EBADF, EFAULT."""
-    statbuf.mem.write(statbuf.addr, pack_stat(task, fd.f_path, fd.f_inode))
+    inode = fd.f_inode
+    kept = inode.i_stat
+    if (
+        kept is not None
+        and task.machine.clock.monotonic() < kept[0]
+        and task.cred.user_ns is None
+    ):
+        statbuf.mem.write(statbuf.addr, kept[1])
+    else:
+        statbuf.mem.write(statbuf.addr, pack_stat(task, fd.f_path, inode))
     return 0
 
 
@@ -170,6 +206,12 @@ def newfstatat(
     """
     if flag & ~(_STAT_FLAGS | AT_STATX_SYNC_TYPE):
         raise EINVAL
+    if filename:
+        mnt, dentry = walk_name(task, dfd, filename, not flag & AT_SYMLINK_NOFOLLOW, True)
+        if dentry.d_inode is None:
+            return -ENOENT.errno
+        statbuf.mem.write(statbuf.addr, stat_bytes(task, mnt, dentry))
+        return 0
     path, inode = stat_target(task, dfd, filename, flag)
     statbuf.mem.write(statbuf.addr, pack_stat(task, path, inode))
     return 0

@@ -154,12 +154,14 @@ def lookup_one(task: Task, dir: Dentry, name: bytes) -> Dentry:
 
 
 def _walk(
-    task: Task, nd: Nameidata | None, mnt: Mount, d: Dentry, parts: list[bytes], follow: bool
+    task: Task, nd: Nameidata | None, mnt: Mount, d: Dentry, parts: list[bytes], follow: bool,
+    absent: bool = False,
 ) -> tuple[Mount, Dentry]:
     """Walk the components from (mnt, d). An empty one stands for doubled or trailing slashes.
 
     `follow`: a symbolic link as the last component is followed (one with a slash after it
-    always is). Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG.
+    always is). `absent`: a last component that isn't there is no error: its dentry has no
+    inode. Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG.
     """
     jumped = False
     while True:
@@ -187,6 +189,8 @@ def _walk(
                     raise EAGAIN
                 child = lookup_one(task, d, part)
             if child.d_inode is None:
+                if absent and i == len(parts):
+                    return mnt, child
                 raise ENOENT
             d = child
             if d.d_mounted:
@@ -282,6 +286,22 @@ def _start(task: Task, dirfd: int, relative: bytes) -> Path:
     return file.f_path
 
 
+def walk_name(
+    task: Task, dirfd: int, name: bytes, follow: bool, absent: bool = False
+) -> tuple[Mount, Dentry]:
+    """path_lookup() of a name that isn't empty, without a Path made of what it finds.
+
+    `absent`: see _walk(); look-ups that are likely to fail need no exception for it.
+    """
+    if name[0] == 47:
+        start = task.fs.root
+        parts = name[1:].split(b"/")
+    else:
+        start = task.fs.pwd if dirfd == AT_FDCWD else _start(task, dirfd, name)
+        parts = name.split(b"/")
+    return _walk(task, None, start.mnt, start.dentry, parts, follow, absent)
+
+
 def path_lookup(task: Task, dirfd: int, name: bytes, flags: int = LOOKUP_FOLLOW) -> Path:
     """The place that `name` means, relative to `dirfd` unless it begins with a slash.
 
@@ -293,13 +313,7 @@ def path_lookup(task: Task, dirfd: int, name: bytes, flags: int = LOOKUP_FOLLOW)
         if not flags & LOOKUP_EMPTY:
             raise ENOENT
         return _start(task, dirfd, name)
-    if name[0] == 47:
-        start = task.fs.root
-        parts = name[1:].split(b"/")
-    else:
-        start = task.fs.pwd if dirfd == AT_FDCWD else _start(task, dirfd, name)
-        parts = name.split(b"/")
-    mnt, dentry = _walk(task, None, start.mnt, start.dentry, parts, flags & LOOKUP_FOLLOW != 0)
+    mnt, dentry = walk_name(task, dirfd, name, flags & LOOKUP_FOLLOW != 0)
     if flags & LOOKUP_DIRECTORY and dentry.d_inode.i_mode & S_IFMT != S_IFDIR:  # type: ignore[union-attr]
         raise ENOTDIR
     return Path(mnt, dentry)

@@ -73,10 +73,12 @@ class HostFileOperations(GenericFileOperations):
     __slots__ = ()
 
     def open(self, task: Task, inode: Inode, file: File) -> None:
-        from pygos.fs.hostfs.inode import HostInode, open_host_file
+        host: HostInode = inode  # type: ignore[assignment]
+        now = task.machine.clock.monotonic()
+        if host.h_handle is None or now - host.h_checked >= VALID_FOR:
+            from pygos.fs.hostfs.inode import open_host_file
 
-        assert isinstance(inode, HostInode)
-        open_host_file(inode)
+            open_host_file(host)
 
 
 class HostDirFileOperations(DirFileOperations):
@@ -126,6 +128,8 @@ def _without_hidden(
     return entries
 
 
+#: How long a name is believed without asking the host, ns.
+VALID_FOR: Final = 1_000_000_000
 HOST_AOPS: Final = HostMappingOperations()
 HOST_FILE_FOPS: Final = HostFileOperations()
 HOST_DIR_FOPS: Final = HostDirFileOperations()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.fs.hostfs.file import HOST_AOPS, HOST_DIR_FOPS, HOST_FILE_FOPS
+from pygos.fs.hostfs.file import HOST_AOPS, HOST_DIR_FOPS, HOST_FILE_FOPS, VALID_FOR
 from pygos.fs.hostfs.hidden import HIDDEN, Rules, below
 from pygos.include.errno import EACCES, EIO, ENODATA, EOPNOTSUPP, ESTALE, Errno
 from pygos.include.linux.fs import (
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from pygos.fs.hostfs.super import HostSuper
     from pygos.include.linux.platform import HostStat
     from pygos.include.linux.sched import Task
-
-#: How long a name is believed without asking the host, ns.
-VALID_FOR: Final = 1_000_000_000
 
 
 class HostInode(Inode):

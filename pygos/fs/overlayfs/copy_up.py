@@ -55,6 +55,7 @@ def _copy_up_dir(task: Task, inode: OvlInode, parent: Dentry) -> Dentry:
     times = dir.i_mtime, dir.i_ctime
     present = child_of(task, parent, inode.o_name)
     if present is not None and present.d_inode is not None and present.d_inode.is_dir:
+        inode.i_stat = None
         inode.o_upper = present  # copied up through another inode of it
         inode.hold(present.d_inode)
         return present
@@ -67,6 +68,7 @@ def _copy_up_dir(task: Task, inode: OvlInode, parent: Dentry) -> Dentry:
     d_instantiate(dentry, upper)
     dir.i_mtime, dir.i_ctime = times
     take_identity(task, inode, upper)
+    inode.i_stat = None
     inode.o_upper = dentry
     inode.hold(upper)
     inode.i_nlink = 1
@@ -124,6 +126,7 @@ def copy_up_file(task: Task, inode: OvlInode, dentry: Dentry | None, size: int) 
         assert target.d_inode is not None
         upper = target.d_inode
     inode.hold(upper)
+    inode.i_stat = None
     inode.o_upper = target if target is not None else _nameless(inode, upper)
     if upper.i_flock is None:
         upper.i_flock = inode.i_flock

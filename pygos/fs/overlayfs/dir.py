@@ -196,6 +196,7 @@ class OvlDirOperations(OvlAttributes):
         remove_name(task, dir, dentry.d_name)
         gone(inode)
         inode.i_nlink = 0
+        inode.i_stat = None
         sync_dir(dir)
 
     # -- renaming
@@ -229,6 +230,7 @@ def gone(inode: Inode | None) -> None:
     """The overlay's inode lost its name; a file above was told by its own file system."""
     if isinstance(inode, OvlInode):
         inode.o_gone = True
+        inode.i_stat = None
         if inode.i_mode & S_IFMT != S_IFDIR:
             inode.i_nlink -= 1
 
@@ -341,6 +343,7 @@ def _moved(inode: Inode, dir: OvlInode, name: bytes) -> None:
         inode.o_parent = dir
         inode.o_name = name
         inode.i_ctime = inode.real().i_ctime
+        inode.i_stat = None
 
 
 def _exchange(task: Task, old_dir: OvlInode, old: Dentry, new_dir: OvlInode, new: Dentry) -> None:

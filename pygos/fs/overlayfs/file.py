@@ -48,7 +48,8 @@ class OvlFileFileOperations(GenericFileOperations):
 
 def _open_lower(task: Task, inode: OvlInode, file: File) -> None:
     """Let the lower file system open it; if another file has the name by now, that one."""
-    lower = inode.real()
+    lower = inode.o_lowers[0].d_inode
+    assert lower is not None
     try:
         lower.i_fop.open(task, lower, file)
     except ESTALE:

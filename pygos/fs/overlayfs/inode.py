@@ -105,6 +105,7 @@ def copy_attributes(inode: OvlInode, real: Inode) -> None:
     inode.i_mtime = real.i_mtime
     inode.i_ctime = real.i_ctime
     inode.i_btime = real.i_btime
+    inode.i_stat = None
     keep = S_APPEND | S_IMMUTABLE
     inode.i_flags = inode.i_flags & ~keep | real.i_flags & keep
 
@@ -115,6 +116,7 @@ def sync_dir(dir: OvlInode) -> None:
     dir.i_mtime = real.i_mtime
     dir.i_ctime = real.i_ctime
     dir.i_size = real.i_size
+    dir.i_stat = None
     dir.i_version += 1
     if not dir.o_lowers:
         dir.i_nlink = real.i_nlink
@@ -303,6 +305,12 @@ class OvlAttributes(InodeOperations):
             check_lower(task, inode, path.dentry)
         return None
 
+    def keep_stat(self, inode: Inode, data: bytes) -> None:
+        """What is only below changes when the lower file system says so, and only then."""
+        assert isinstance(inode, OvlInode)
+        if inode.o_upper is None:
+            inode.i_stat = inode.o_checked + VALID_FOR, data
+
     def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
         size = attr.size if attr.valid & ATTR_SIZE else -1
         upper = self.upper_of(task, inode, dentry, size)
@@ -341,6 +349,7 @@ class OvlAttributes(InodeOperations):
         upper = self.upper_of(task, inode, None, -1)
         upper.i_op.setxattr(task, upper, name, value, flags)
         inode.i_ctime = upper.i_ctime
+        inode.i_stat = None
 
     def removexattr(self, task: Task, inode: Inode, name: bytes) -> None:
         if name.startswith(XATTR_OVERLAY):
@@ -349,6 +358,7 @@ class OvlAttributes(InodeOperations):
         upper = self.upper_of(task, inode, None, -1)
         upper.i_op.removexattr(task, upper, name)
         inode.i_ctime = upper.i_ctime
+        inode.i_stat = None
 
 
 class OvlFileOperations(OvlAttributes):
@@ -438,7 +448,7 @@ def refresh_lower(task: Task, inode: OvlInode) -> None:
     inode.i_ino = lower_ino(inode.i_sb, fresh)
     inode.i_nlink = real.i_nlink
     inode.i_link = None
-    copy_attributes(inode, real)
+    copy_attributes(inode, real)  # clears i_stat too
 
 
 class OvlDentryOperations(DentryOperations):

@@ -180,6 +180,13 @@ class FileOperations:
     """What an open file can do. Positions and sizes in bytes."""
 
     __slots__ = ()
+    #: Does the class override open(), flush()? open(2) and close(2) ask this, no call.
+    has_open: ClassVar[bool] = False
+    has_flush: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        cls.has_open = cls.open is not FileOperations.open
+        cls.has_flush = cls.flush is not FileOperations.flush
 
     def open(self, task: Task, inode: Inode, file: File) -> None:
         """The file is being opened; may replace file.f_op (char devices)."""
@@ -250,12 +257,15 @@ class InodeOperations:
     #: Does the class override permission(), getattr()? The fast paths ask this, no call.
     has_permission: ClassVar[bool] = False
     has_getattr: ClassVar[bool] = False
+    #: Does it have keep_stat()?
+    keeps_stat: ClassVar[bool] = False
     #: setattr() refuses everything, before anybody asks who the owner is.
     setattr_refuses: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.has_permission = cls.permission is not InodeOperations.permission
         cls.has_getattr = cls.getattr is not InodeOperations.getattr
+        cls.keeps_stat = cls.keep_stat is not InodeOperations.keep_stat
 
     def lookup(self, task: Task, dir: Inode, name: bytes) -> Inode | None:
         """The inode of `name` in `dir` with a reference for the dentry, or None."""
@@ -307,6 +317,9 @@ class InodeOperations:
     def getattr(self, task: Task, path: Path, inode: Inode) -> Kstat | None:
         """The attributes; None: the inode's own fields (generic_fillattr)."""
         return None
+
+    def keep_stat(self, inode: Inode, data: bytes) -> None:
+        """`data` is the inode's struct stat, made of its fields: may be kept in i_stat."""
 
     def setattr(self, task: Task, dentry: Dentry, inode: Inode, attr: Iattr) -> None:
         """Apply already permitted changes; fs/attr.py has simple_setattr."""
@@ -447,8 +460,8 @@ class Inode:
     __slots__ = (
         "i_atime", "i_blocks", "i_btime", "i_count", "i_ctime", "i_flags", "i_flock", "i_fop",
         "i_generation", "i_gid", "i_ino", "i_link", "i_mapping", "i_mode", "i_mtime", "i_nlink",
-        "i_op", "i_pipe", "i_private", "i_rdev", "i_sb", "i_size", "i_uid", "i_version",
-        "i_writecount", "i_xattrs",
+        "i_op", "i_pipe", "i_private", "i_rdev", "i_sb", "i_size", "i_stat", "i_uid",
+        "i_version", "i_writecount", "i_xattrs",
     )
 
     def __init__(self, sb: SuperBlock, ino: int, mode: int) -> None:
@@ -478,6 +491,9 @@ class Inode:
         self.i_flock: Any = None
         self.i_xattrs: dict[bytes, bytes] | None = None
         self.i_private: Any = None
+        #: struct stat as the first user namespace sees it and until when it is believed,
+        #: monotonic ns. Only file systems that clear it at every change set it.
+        self.i_stat: tuple[int, bytes] | None = None
 
     @property
     def is_dir(self) -> bool:
