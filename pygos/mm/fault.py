@@ -412,6 +412,7 @@ def _cow_backed(mm: Mm, vma: Vma, vpn: int, host: bool) -> None:
         cached[page + delta] << 12 | lookup(page, 0) & PTE_HOSTED for page in range(first, end)
     ]
     _copy_pages(mm, vma, vpn, first, old, host)
+    sync(mm)  # the cache may give its pages away without looking for them here
 
 
 def _copy_pages(mm: Mm, vma: Vma, vpn: int, first: int, old: list[int], host: bool) -> int:

@@ -165,12 +165,16 @@ class Gather:
             mm.rss_file -= cached
 
     def flush(self) -> None:
-        """Unmap and free what was zapped."""
+        """Unmap and free what was zapped.
+
+        Pages of the page cache aren't freed, but nobody looks for them here any more when
+        they leave it: they too must be out of reach now.
+        """
         mm = self.mm
         if self.hi:
             mm.space.unmap(self.lo << 12, self.hi - self.lo)
             self.lo = self.hi = 0
-        if self.frames:
             sync(mm)
+        if self.frames:
             mm.zone.put_many(self.frames)
             self.frames = []
