@@ -46,6 +46,9 @@ _EINTR, _ESRCH, _ETIMEDOUT, _EAGAIN, _ENODEV = 4, 3, 110, 11, 19
 #: Slices without an answer after which a thread is looked at, and the CPU time it may have had.
 _DEAF: Final = 10
 _DEAF_NS: Final = 100_000_000
+_CLOCK_TICK_NS: Final = 10_000_000
+#: So many sites that have trapped are remembered per process.
+_SITES: Final = 4096
 #: How often a traced thread is looked at before sleeping, and for how long then.
 _LOOKS: Final = 50
 _LOOK_NS: Final = 300_000
@@ -280,8 +283,11 @@ class UmSystrap(UmPlatform):
         space = cpu.space
         assert isinstance(space, SysSpace)
         rip = cpu.regs[RIP]
-        count = space.sites.get(rip, 0) + 1
-        space.sites[rip] = count
+        sites = space.sites
+        count = sites.get(rip, 0) + 1
+        if len(sites) >= _SITES:  # a guest can make them up
+            sites.clear()
+        sites[rip] = count
         if count == self.patch_after and self.hot_site is not None:
             self.hot_site(cpu)
 
@@ -491,21 +497,25 @@ class UmSystrap(UmPlatform):
                 cpu.prod()
 
     def _is_deaf(self, cpu: SysCpu) -> bool:
-        """Is it dead, or has it run for long without taking the signal?"""
+        """Is it dead, asleep by its own doing, or has it run for long without taking the signal?
+
+        A guest that hasn't stopped never sleeps on the host; it can block the signal and then
+        wait for a word of its own, though.
+        """
         used = self._cpu_time(cpu.pid)
         return used < 0 or used - cpu.used > _DEAF_NS
 
     @staticmethod
     def _cpu_time(pid: int) -> int:
-        """ns of CPU time of a process; -1 if it is dead."""
+        """ns of CPU time of a process; -1 if it is dead or asleep."""
         try:
-            with open(f"/proc/{pid}/schedstat", "rb") as file:
-                used = int(file.read().split()[0])
             with open(f"/proc/{pid}/stat", "rb") as file:
-                state = file.read().rpartition(b")")[2].split()[0]
-        except (OSError, IndexError, ValueError):
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
             return -1
-        return -1 if state in (b"Z", b"X") else used
+        if fields[0] in (b"Z", b"X", b"S"):
+            return -1
+        return (int(fields[11]) + int(fields[12])) * _CLOCK_TICK_NS  # utime, stime
 
     def halt(self) -> None:
         """Stop all running CPUs until the next wait(): the kernel itself is to be stopped."""
