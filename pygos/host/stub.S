@@ -583,7 +583,10 @@ patched:
         lea     rsp, [rbx + C_STACK_TOP - 64]
         cmp     qword ptr [rbx + THREAD_FAST], 0
         jne     2f
-p_ask:  rdfsbase rax
+p_ask:  mov     rsp, [rbx + C_FRAME]            # below the frame that the kernel may fill in:
+        sub     rsp, 0x80                       # a signal that comes now must not take its place
+        and     rsp, -16
+        rdfsbase rax
         mov     [rbx + C_FS], rax
         mov     [rbx + C_GS], rbx
         mov     dword ptr [rbx + C_SIGNO], SIGSYS
@@ -611,7 +614,9 @@ p_end:
         jmp     rcx
 p_kicked:
         mov     dword ptr [rbx + C_KICKED], 0
-        lea     rsp, [rbx + C_STACK_TOP - 64]
+        mov     rsp, [rbx + C_FRAME]
+        sub     rsp, 0x80
+        and     rsp, -16
         rdfsbase rax
         mov     [rbx + C_FS], rax
         mov     [rbx + C_GS], rbx

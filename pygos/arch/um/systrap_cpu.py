@@ -25,6 +25,8 @@ _MAPERR, _ACCERR, _SI_KERNEL = 1, 2, 0x80
 _ERR_WRITE, _ERR_EXEC = 2, 16
 _SOFTWARE: Final = slice(SW_BYTES, 512)
 _MAX64: Final = (1 << 64) - 1
+#: The debug status register when nothing has happened.
+_DR6: Final = 0xFFFF_0FF0
 #: The helper's flag for "set these traps".
 _SET_TRAPS: Final = 4
 
@@ -197,7 +199,9 @@ class SysCpu(UmCpu):
 
     def get_debugreg(self, number: int) -> int:
         """See Cpu.get_debugreg."""
-        return super().get_debugreg(number) if self.traced else 0
+        if self.traced:
+            return super().get_debugreg(number)
+        return _DR6 if number == 6 else 0
 
     def set_debugreg(self, number: int, value: int) -> None:
         """See Cpu.set_debugreg."""
