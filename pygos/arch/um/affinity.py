@@ -176,6 +176,12 @@ class Affinity:
         for pid in pids:
             self._place(pid, self.where)
 
+    def apart(self, stub: Stub) -> bool:
+        """Give a stub CPUs other than the kernel's. False: there are none, or no rule holds."""
+        if self.floating or stub.away or not self._others:
+            return False
+        return self._place(stub.pid, self._others)
+
     def go_home(self, stub: Stub) -> None:
         """Back to the others."""
         self._place(stub.pid, self.where)

@@ -20,6 +20,7 @@ from pygos.arch.um.area import RUN, RUN_WATCHED, FrameShape
 from pygos.arch.um.cpu import UmCpu
 from pygos.arch.um.platform import POOL, UmPlatform
 from pygos.arch.um.space import UmSpace
+from pygos.arch.um.spin import Spin
 from pygos.arch.um.systrap_cpu import SysCpu
 from pygos.arch.um.systrap_space import SysSpace
 from pygos.arch.x86.regs import RIP
@@ -84,6 +85,9 @@ class UmSystrap(UmPlatform):
         #: False: nothing but one pending CPU can produce an event.
         self._busy = False
         self._cpuid: bool | None = None
+        self.spin = Spin(self.affinity)
+        #: Stops of the fast path until the next look at whether spinning pays.
+        self._turns = 1
         #: What the first thread teaches: see _learn().
         self.shape: FrameShape
         self.context = 0
@@ -203,6 +207,8 @@ class UmSystrap(UmPlatform):
             self._ready = [entry for entry in self._ready if entry[0] is not cpu]
         if self.running.pop(cpu.pid, None) is not None:
             self._bury(cpu)
+        if cpu is self.spin.cpu:
+            self.spin.leave()
         self._set_busy()
 
     def put_ready(self, trapped: Traps) -> None:
@@ -336,6 +342,9 @@ class UmSystrap(UmPlatform):
         ):
             cpu = self.pending.pop()
             code = self._go(cpu.addr)
+            self._turns -= 1
+            if self._turns <= 0:
+                self._turns = self.spin.review(cpu)
             if code == SYSCALL and not cpu.stub.away:
                 return cpu.at_syscall
             trapped = self._after_go(cpu, code)
@@ -381,6 +390,8 @@ class UmSystrap(UmPlatform):
         return ready
 
     def _start_pending(self) -> None:
+        if self.spin.on and len(self.running) + len(self.pending) > 1:
+            self.spin.leave()
         while self.pending:
             cpu = self.pending.pop(0)
             if not cpu.born and not self._birth(cpu):
