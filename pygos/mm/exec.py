@@ -21,7 +21,7 @@ from pygos.mm.fault import anon_populate, map_cached
 from pygos.mm.filemap import filemap_fill
 from pygos.mm.mmap import may_expand_vm
 from pygos.mm.overcommit import vm_enough_memory
-from pygos.mm.populate import fault_in_segment
+from pygos.mm.populate import copy_segment
 from pygos.mm.vma import account, insert_vma, vma_lookup
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def populate_segment(mm: Mm, start: int, end: int) -> None:
             filemap_fill(mapping, first, last)
     except Errno:
         return
+    lo, hi = start >> 12, end >> 12
     if vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE:
-        fault_in_segment(mm, vma, start, end)
-    elif not all(map(mm.pt.__contains__, range(start >> 12, end >> 12))):  # not premapped
-        map_cached(mm, vma, start >> 12, end >> 12, True)
+        copy_segment(mm, vma, lo, hi)
+    elif not all(map(mm.pt.__contains__, range(lo, hi))):  # not premapped
+        map_cached(mm, vma, lo, hi, True)

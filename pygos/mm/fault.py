@@ -27,31 +27,38 @@ from pygos.include.linux.mm import (
 from pygos.include.linux.mm_types import (
     PTE_ANON,
     PTE_DIRTY,
-    PTE_EXEC,
     PTE_HOSTED,
-    PTE_READ,
     PTE_WRITE,
     VM_EXEC,
     VM_SHARED,
     VM_WRITE,
 )
 from pygos.include.linux.platform import Access
+from pygos.mm.cow import _copy_pages, _cow_anon, _cow_backed
+from pygos.mm.history import EXEC, READ, note
 from pygos.mm.stack import expand_stack
-from pygos.mm.tlb import PROT_OF, enter_run, fill_run, map_present, map_run, sync
+from pygos.mm.tlb import PROT_OF, enter_run, fill_run, map_present, map_run
+from pygos.mm.window import charged_run, pte_flags, shrink, window
 
 if TYPE_CHECKING:
     from pygos.include.linux.mm_types import Vma
-    from pygos.mm.memcontrol import MemCgroup
     from pygos.mm.mm import Mm
+
+__all__ = [
+    "BusFault", "Fault", "SegvFault", "SigBus", "_anon_fault", "_backed_fault", "_copy_pages",
+    "_cow_anon", "_cow_backed", "anon_populate", "charged_run", "fault_page", "handle_fault",
+    "map_cached", "neighbours", "pte_flags", "window",
+]  # fmt: skip
 
 _READ, _WRITE, _EXEC, _UNKNOWN = Access.READ, Access.WRITE, Access.EXEC, Access.UNKNOWN
 #: Pages served by one fault; powers of two.
 ANON_AROUND: Final = 16
 ANON_GROWING: Final = 64
+ANON_MOST: Final = 256
+#: Small areas are served as a whole: a new heap has 33 pages.
+ANON_WHOLE: Final = 40
 FILE_AROUND: Final = 64
 REUSE_AROUND: Final = 64
-COW_FILE_AROUND: Final = 8
-COW_ANON_AROUND: Final = 8
 #: So often in a row may the host stop for a page that it has.
 _UNKNOWN_LIMIT: Final = 8
 #: A private writable file mapping up to this many pages is copied at its first unknown touch.
@@ -98,16 +105,6 @@ def balance_memcg(mm: Mm) -> None:
     balance(mm)
 
 
-def charged_run(
-    memcg: MemCgroup, count: int, *, zero: bool = False, near: int = 0
-) -> tuple[int, int]:
-    """zone.alloc_run() for anonymous memory of a group. OutOfMemory."""
-    from pygos.mm.memcontrol import ANON
-    from pygos.mm.memcontrol import charged_run as charge
-
-    return charge(memcg, count, ANON, zero=zero, near=near)
-
-
 def fault_page(mm: Mm, addr: int, access: Access, host: bool) -> None:
     """Make a page accessible; `host`: in the stub too. SegvFault, BusFault, OutOfMemory."""
     index = bisect_right(mm.starts, addr) - 1
@@ -135,45 +132,20 @@ def fault_page(mm: Mm, addr: int, access: Access, host: bool) -> None:
         _host_fault(mm, vma, addr, access, pte)
 
 
-def window(vma: Vma, vpn: int, size: int) -> tuple[int, int]:
-    """The aligned window of `size` pages around a page within its VMA, or a small VMA whole."""
-    start = vma.start >> 12
-    end = vma.end >> 12
-    if end - start <= size + size:
-        return start, end
-    lo = vpn & -size
-    hi = lo + size
-    return (lo if lo > start else start), (hi if hi < end else end)
-
-
-def pte_flags(vma: Vma) -> int:
-    """The flags of an entry that may be read, and written unless the VMA forbids it."""
-    flags = vma.flags
-    bits = PTE_READ if flags & VM_ACCESS_FLAGS else 0
-    if flags & VM_WRITE:
-        bits |= PTE_WRITE
-    if flags & VM_EXEC:
-        bits |= PTE_EXEC
-    return bits
-
-
-def _shrink(lo: int, hi: int, vpn: int, count: int) -> tuple[int, int]:
-    """`count` pages of [lo, hi) that include vpn."""
-    lo = max(lo, vpn - count + 1)
-    return lo, min(hi, lo + count)
-
-
 # -- anonymous memory
 
 
 def _anon_fault(mm: Mm, vma: Vma, vpn: int, host: bool) -> None:
     """Zeroed frames for the pages around vpn that have none."""
-    lo, hi = window(vma, vpn, ANON_AROUND)
+    lo, hi = vma.start >> 12, vma.end >> 12
+    if hi - lo > ANON_WHOLE:
+        lo, hi = window(vma, vpn, ANON_AROUND)
     pt = mm.pt
     if not pt.keys().isdisjoint(range(lo, hi)):
         lo, hi = _absent_run(pt, lo, hi, vpn)
     if lo - 1 in pt and lo - ANON_AROUND in pt:  # it grows upwards: more at once
-        end = min(lo + ANON_GROWING, vma.end >> 12)
+        size = ANON_MOST if lo - ANON_MOST in pt and lo - ANON_GROWING in pt else ANON_GROWING
+        end = min(lo + size, vma.end >> 12)
         if end > hi:
             lo, hi = _absent_run(pt, lo, end, vpn)
     anon_populate(mm, vma, vpn, lo, hi, host)
@@ -203,7 +175,7 @@ def anon_populate(mm: Mm, vma: Vma, vpn: int, lo: int, hi: int, host: bool) -> i
     else:
         pfn, count = charged_run(mm.memcg, count, zero=True, near=near)
     if count < hi - lo:
-        lo, hi = _shrink(lo, hi, vpn, count)
+        lo, hi = shrink(lo, hi, vpn, count)
         if hi - lo < count:  # clipped at the end of the window
             zone.put_many(range(pfn + hi - lo, pfn + count))
             count = hi - lo
@@ -267,14 +239,22 @@ def _file_fault(mm: Mm, vma: Vma, vpn: int, access: Access, host: bool) -> None:
     mapping = vma.mapping
     assert mapping is not None
     mm.zone.current = mm
-    filemap_fault(mapping, vma.pgoff + vpn - (vma.start >> 12), vma)
-    map_cached(mm, vma, *window(vma, vpn, FILE_AROUND), host)
+    delta = vma.pgoff - (vma.start >> 12)
+    was_hole = mapping.keep and vma.file is not None and vpn + delta not in mapping.pages
+    filemap_fault(mapping, vpn + delta, vma)
+    lo, hi = (vpn, vpn + 1) if was_hole else window(vma, vpn, FILE_AROUND)
+    flags = vma.flags
+    if not flags & (VM_SHARED | VM_WRITE):
+        note(mapping, EXEC if flags & VM_EXEC else READ, lo + delta, hi + delta)
+    map_cached(mm, vma, lo, hi, host)
     if access is _WRITE and not (pte := mm.pt[vpn]) & PTE_WRITE:
         _write_fault(mm, vma, vpn, pte, host)
 
 
 def neighbours(vpn: int, pfns: list[int | None]) -> list[tuple[int, int, int]]:
     """The runs (page, frame, count) of frames that follow one another, from page `vpn` on."""
+    if pfns and (head := pfns[0]) is not None and pfns == list(range(head, head + len(pfns))):
+        return [(vpn, head, len(pfns))]
     found: list[tuple[int, int, int]] = []
     start = first = after = -1  # of the run so far; `after` is -1 while there is none
     for page, pfn in enumerate(pfns, vpn):
@@ -368,106 +348,6 @@ def _reuse(mm: Mm, vma: Vma, vpn: int, pte: int, host: bool) -> None:
         mm.space.protect(first << 12, end - first, PROT_OF[pte & 7 | PTE_WRITE])
     elif host:
         map_present(mm, first, end)
-
-
-def _cow_anon(mm: Mm, vma: Vma, vpn: int, host: bool) -> None:
-    """Copy a frame shared with another mm, and a few neighbours in the same case."""
-    lo, hi = window(vma, vpn, COW_ANON_AROUND)
-    lookup = mm.pt.get
-    refcount = mm.zone.refcount
-    mask = PTE_ANON | PTE_WRITE
-    first, end = vpn, vpn + 1
-    while first > lo and (p := lookup(first - 1, 0)) & mask == PTE_ANON and refcount[p >> 12] > 1:
-        first -= 1
-    while end < hi and (p := lookup(end, 0)) & mask == PTE_ANON and refcount[p >> 12] > 1:
-        end += 1
-    old = [mm.pt[page] for page in range(first, end)]
-    first = _copy_pages(mm, vma, vpn, first, old, host)
-    # What another running CPU can still see must not be freed (by the other owner) before.
-    sync(mm)
-
-
-def _cow_backed(mm: Mm, vma: Vma, vpn: int, host: bool) -> None:
-    """Private copies of file pages: vpn and cached neighbours that aren't copied yet."""
-    from pygos.mm.filemap import filemap_fault
-
-    delta = vma.pgoff - (vma.start >> 12)
-    mapping = vma.mapping
-    mm.zone.current = mm
-    if mapping is None:
-        assert vma.vm_ops is not None
-        pfn = vma.vm_ops.fault(vma, vpn + delta)
-        _copy_pages(mm, vma, vpn, vpn, [pfn << 12 | mm.pt.get(vpn, 0) & PTE_HOSTED], host)
-        return
-    filemap_fault(mapping, vpn + delta, vma)
-    lo, hi = window(vma, vpn, COW_FILE_AROUND)
-    hi = min(hi, ((mapping.host.i_size + 4095) >> 12) - delta)
-    lookup, cached = mm.pt.get, mapping.pages
-    first, end = vpn, vpn + 1
-    while first > lo and not lookup(first - 1, 0) & PTE_ANON and first - 1 + delta in cached:
-        first -= 1
-    while end < hi and not lookup(end, 0) & PTE_ANON and end + delta in cached:
-        end += 1
-    old = [
-        cached[page + delta] << 12 | lookup(page, 0) & PTE_HOSTED for page in range(first, end)
-    ]
-    _copy_pages(mm, vma, vpn, first, old, host)
-    sync(mm)  # the cache may give its pages away without looking for them here
-
-
-def _copy_pages(mm: Mm, vma: Vma, vpn: int, first: int, old: list[int], host: bool) -> int:
-    """Give pages first.. copies of the frames in `old` (entries, in order); at least vpn.
-
-    Anonymous originals lose a reference. Returns the first page copied.
-    """
-    zone = mm.zone
-    zone.current = mm
-    count = len(old)
-    if count > 1 and zone.nr_free < zone.high_wmark:
-        old, first, count = [old[vpn - first]], vpn, 1
-    if mm.memcg is None:
-        pfn, got = zone.alloc_run(count)
-    else:
-        pfn, got = charged_run(mm.memcg, count)
-    if got < count:
-        start, end = _shrink(first, first + count, vpn, got)
-        zone.put_many(range(pfn + end - start, pfn + got))
-        old = old[start - first : end - first]
-        first, count = start, end - start
-    mem = zone.mem
-    at = pfn << 12
-    for pte in old:
-        source = pte & ~0xFFF
-        mem[at : at + 4096] = mem[source : source + 4096]
-        at += 4096
-    _account_copies(mm, vma, first, count)
-    pte = pfn << 12 | PTE_ANON | pte_flags(vma)
-    if host or any(entry & PTE_HOSTED for entry in old):
-        map_run(mm, first, pte, count)
-    else:
-        enter_run(mm, first, pte, count)
-    shared = [entry >> 12 for entry in old if entry & PTE_ANON]
-    if shared:
-        zone.put_many(shared)
-    return first
-
-
-def _account_copies(mm: Mm, vma: Vma, first: int, count: int) -> None:
-    """Pages first.. become anonymous: adjust the resident counts for what they were."""
-    lookup = mm.pt.get
-    cached = 0
-    for page in range(first, first + count):
-        pte = lookup(page)
-        if pte is None:
-            mm.rss_anon += 1
-        elif not pte & PTE_ANON:
-            mm.rss_anon += 1
-            cached += 1
-    if cached:
-        if vma.mapping is not None and vma.mapping.keep:
-            mm.rss_shmem -= cached
-        else:
-            mm.rss_file -= cached
 
 
 # -- pages that are there but not (any more) in the host

@@ -44,6 +44,9 @@ __all__ = [
 _RA_FIRST: Final = 32
 _RA_MAX: Final = 128
 _RA_FAULT: Final = 64
+#: New pages of shared anonymous memory at a fault, and where they are used in order.
+_HOLE_AROUND: Final = 16
+_HOLE_GROWING: Final = 64
 #: What one step of a write covers.
 _WRITE_CHUNK: Final = 128
 _ZEROS: Final = bytes(1 << 16)
@@ -167,7 +170,8 @@ def filemap_fault(mapping: Mapping, index: int, vma: Vma) -> int:
         raise SigBus
     try:
         if mapping.keep:
-            return _new_hole_page(mapping, index)
+            # Holes of files are visible, those of shared anonymous memory aren't.
+            return (_new_hole_page if vma.file is not None else _new_hole_run)(mapping, index)
         _fault_around(mapping, index, vma)
     except OutOfMemory:
         raise
@@ -191,6 +195,27 @@ def _new_hole_page(mapping: Mapping, index: int) -> int:
         raise
     add_to_page_cache(mapping, index, pfn, 1)
     return pfn
+
+
+def _new_hole_run(mapping: Mapping, index: int) -> int:
+    """Pages for the holes around `index`, more of them where memory is used upwards."""
+    pages, zone = mapping.pages, mapping.machine.zone
+    lo = index & -_HOLE_AROUND
+    size = _HOLE_AROUND if lo - 1 not in pages or lo - _HOLE_AROUND not in pages else _HOLE_GROWING
+    hi = min(lo + size, _eof_page(mapping))
+    if not pages.keys().isdisjoint(range(lo, hi)):
+        lo = end = index
+        while end < hi and end not in pages:
+            end += 1
+        hi = end
+    if hi - lo < 2 or zone.nr_free < zone.high_wmark or zone.page_memcg is not None:
+        return _new_hole_page(mapping, index)
+    pfn, count = zone.alloc_run(hi - lo, zero=True, near=pages.get(lo - 1, -1) + 1)
+    mapping.a_ops.reserve(mapping, count)  # there is no limit for these
+    if count < hi - lo:
+        lo = max(lo, index - count + 1)
+    add_to_page_cache(mapping, lo, pfn, count)
+    return pages[index]
 
 
 def _fault_around(mapping: Mapping, index: int, vma: Vma) -> None:

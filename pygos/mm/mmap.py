@@ -40,7 +40,7 @@ from pygos.include.linux.syscalls import Flags, Int, Size, ULong, UserAddr, sysc
 from pygos.include.uapi import mman
 from pygos.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK
 from pygos.mm.overcommit import vm_enough_memory
-from pygos.mm.populate import mm_populate, premap_data, premap_text
+from pygos.mm.populate import mm_populate, premap_bss, premap_file
 from pygos.mm.shmem import shmem_zero_setup
 from pygos.mm.stack import rlimit
 from pygos.mm.tlb import Gather
@@ -148,10 +148,12 @@ def do_mmap(
         flags & (mman.MAP_POPULATE | mman.MAP_NONBLOCK) == mman.MAP_POPULATE
     ):
         mm_populate(mm, addr, addr + length)
-    elif vm_flags & VM_EXEC and vma.mapping is not None:
-        premap_text(mm, vma)
-    elif flags & mman.MAP_FIXED and vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE:
-        premap_data(mm, addr, addr + length)
+    elif not vm_flags & VM_SHARED:
+        fixed = bool(flags & mman.MAP_FIXED)
+        if vma.mapping is not None:
+            premap_file(mm, vma, addr, addr + length, fixed)
+        elif fixed and vm_flags & VM_WRITE:
+            premap_bss(mm, addr, addr + length)
     return addr
 
 

@@ -36,6 +36,8 @@ PAGEBLOCK_ORDER: Final = 9
 #: A free of this many used frames since the last trim makes the next trim worth it.
 TRIM_THRESHOLD: Final = 65536
 
+#: Fewer frames than this at the wished place aren't worth having.
+_NEAR_ENOUGH: Final = 8
 _PCP_BATCH: Final = 64
 _PCP_HIGH: Final = 256
 _MAX_RUN: Final = 1 << MAX_PAGE_ORDER
@@ -327,21 +329,34 @@ class Zone:
         return pfn, size
 
     def _take_at(self, pfn: int, count: int) -> tuple[int, int]:
-        """Up to `count` free frames from `pfn` on, or (-1, count)."""
+        """Up to `count` free frames from `pfn` on, or (-1, count) if there are too few."""
+        got = self._take_block_at(pfn, count)
+        while 0 < got < count and pfn + got < self.pages:
+            more = self._take_block_at(pfn + got, count - got)
+            if not more:
+                break
+            got += more
+        if got >= min(count, _NEAR_ENOUGH):
+            return pfn, got
+        self._free_range(pfn, got)
+        return -1, count
+
+    def _take_block_at(self, pfn: int, count: int) -> int:
+        """Up to `count` frames from `pfn` on out of one free block; how many."""
         free_order = self.free_order
         for order in range(NR_PAGE_ORDERS):
             head = pfn & -(1 << order)
             if free_order[head] == order + 1:
                 break
         else:
-            return -1, count
+            return 0
         del self.free_area[order][self.block_type[head >> PAGEBLOCK_ORDER]][head]
         free_order[head] = 0
         end = head + (1 << order)
         count = min(count, end - pfn)
         self._free_range(head, pfn - head)
         self._free_range(pfn + count, end - pfn - count)
-        return pfn, count
+        return count
 
     def _alloc_block(self, order: int, mt: int) -> int:
         if order > MAX_PAGE_ORDER:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.include.errno import Errno
 from pygos.include.linux.mm import VM_ACCESS_FLAGS
-from pygos.include.linux.mm_types import PTE_WRITE, VM_SHARED, VM_WRITE
+from pygos.include.linux.mm_types import PTE_WRITE, VM_EXEC, VM_SHARED, VM_WRITE
 from pygos.include.linux.platform import Access
+from pygos.mm.cow import copy_cached
 from pygos.mm.fault import Fault, anon_populate, fault_page, map_cached
+from pygos.mm.history import EXEC, READ, WRITE, recorded
 from pygos.mm.oom import OutOfMemory
 from pygos.mm.vma import vma_is_anonymous, vma_lookup, vmas_in
 
@@ -68,32 +70,58 @@ def _populate_rest(mm: Mm, lo: int, hi: int, write: bool) -> None:
             fault_page(mm, vpn << 12, access, True)
 
 
-def premap_text(mm: Mm, vma: Vma) -> None:
-    """Map all that the page cache has of a program's or library's text, in one go."""
-    lo, hi = vma.start >> 12, vma.end >> 12
-    if hi - lo > _PREMAP_PAGES or vma.flags & (VM_WRITE | VM_SHARED):
+def premap_file(mm: Mm, vma: Vma, start: int, end: int, fixed: bool) -> None:
+    """Map what is likely to be used of a file's private mapping [start, end) in `vma`.
+
+    Cached program text as a whole; of the rest what others used before. `fixed`: it is a
+    segment of a program or a library, of which a writable one's first pages are used anyway.
+    """
+    mapping = vma.mapping
+    assert mapping is not None
+    if not mapping.pages:
         return
-    if vma.mapping is not None and vma.mapping.pages:
+    flags = vma.flags
+    lo, hi = start >> 12, end >> 12
+    if flags & VM_WRITE:
+        if fixed:
+            copy_segment(mm, vma, lo, hi)
+    elif flags & VM_EXEC and hi - lo <= _PREMAP_PAGES:
         map_cached(mm, vma, lo, hi, True)
+    elif mapping.history is not None:
+        delta = vma.pgoff - (vma.start >> 12)
+        runs = recorded(mapping, EXEC if flags & VM_EXEC else READ, lo + delta, hi + delta)
+        if not fixed:  # perhaps a library as a whole, other segments of which come next
+            runs = [run for run in runs[:1] if run[0] == lo + delta]
+        for first, last in runs:
+            map_cached(mm, vma, first - delta, last - delta, True)
 
 
-def premap_data(mm: Mm, start: int, end: int) -> None:
-    """Fault in a library's small data segment or bss: its loader writes to them at once."""
+def copy_segment(mm: Mm, vma: Vma, lo: int, hi: int) -> None:
+    """Copies of the first pages [lo, hi) of a writable segment, and of those used before."""
+    mapping = vma.mapping
+    assert mapping is not None
+    delta = vma.pgoff - (vma.start >> 12)
+    done = min(hi, lo + _DATA_PAGES)
+    try:
+        for first, last in recorded(mapping, WRITE, lo + delta, hi + delta):
+            if first - delta > done:
+                copy_cached(mm, vma, lo, done)
+                lo = first - delta
+            done = max(done, last - delta)
+        copy_cached(mm, vma, lo, done)
+    except Errno:
+        pass  # of the group's memory: the program's own access will tell
+
+
+def premap_bss(mm: Mm, start: int, end: int) -> None:
+    """Fault in a library's small bss: its loader and it write to it at once."""
     if end - start > _DATA_PAGES << 12 or (start >> 12) in mm.pt:
         return
     vma = vma_lookup(mm, start)
-    data = vma_lookup(mm, start - 1) if vma is not None and vma_is_anonymous(vma) else vma
-    if vma is not None and data is not None and data.file is not None:
-        fault_in_segment(mm, vma, start, end)
-
-
-def fault_in_segment(mm: Mm, vma: Vma, start: int, end: int) -> None:
-    """Make the first pages of a private writable segment the program's own right away."""
-    if vma.mapping is not None and not vma.mapping.pages:
+    data = vma_lookup(mm, start - 1)
+    if vma is None or data is None or data.file is None or not vma_is_anonymous(vma):
         return
     try:
-        for vpn in range(start >> 12, min(end, start + (_DATA_PAGES << 12)) >> 12):
-            if vpn not in mm.pt:
-                fault_page(mm, vpn << 12, Access.UNKNOWN, True)
-    except (Fault, Errno):
-        pass  # the program's own access will tell
+        _populate_anon(mm, vma, start >> 12, end >> 12)
+    except Errno:
+        pass

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.platform import AddressSpace
     from pygos.include.linux.sched import Task
+    from pygos.mm.history import History
     from pygos.mm.mm import Mm
 
 #: vm_flags of a VMA (include/linux/mm.h).
@@ -120,8 +121,8 @@ class Mapping:
     """The page cache of one inode (struct address_space)."""
 
     __slots__ = (
-        "a_ops", "dirty", "host", "i_mmap", "keep", "machine", "pages", "ra_next", "referenced",
-        "wb_err",
+        "a_ops", "dirty", "history", "host", "i_mmap", "keep", "machine", "pages", "ra_next",
+        "referenced", "wb_err",
     )
 
     def __init__(self, machine: Machine, host: Inode, a_ops: MappingOperations) -> None:
@@ -139,6 +140,8 @@ class Mapping:
         self.referenced = False
         self.ra_next = 0
         self.wb_err = 0
+        #: Which pages programs needed: read, executed, copied (mm/history.py).
+        self.history: tuple[History, History, History] | None = None
 
 
 class VmOperations:
