@@ -14,8 +14,7 @@ they are first used: ``import pygos`` alone costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # a warm start has no time to import typing
 if TYPE_CHECKING:
     from pygos._api import Machine, Result
     from pygos._errors import (

@@ -21,6 +21,7 @@ from pygos._errors import (
     PygosError,
     TimeoutExpired,
 )
+from pygos._runtime import directory
 from pygos.include.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class Machine:
             platform=self._platform,
             fast=self._fast,
             patch=self._patch,
+            hidden=(directory(),),
         )
         try:
             return boot(settings)

@@ -43,6 +43,45 @@ def doctor() -> int:
     return examine(click.echo)
 
 
+@cli.group()
+def daemon() -> None:
+    """Keep pygos in memory, so that machines of yours start faster.
+
+    `pygos run` uses the daemon if it is running; what a program sees, and what you see of it,
+    are the same. It serves nobody but you, and nothing that you couldn't do without it.
+    """
+
+
+@daemon.command()
+@click.option(
+    "--idle", metavar="TIME", default="1h", help="End after so long without a run; never (1h)."
+)
+@click.option("--foreground", is_flag=True, help="Stay here, for service managers.")
+def start(idle: str, foreground: bool) -> int:
+    """Start the daemon."""
+    from pygos._config import parse_duration
+    from pygos.cli import daemon as implementation
+
+    seconds = None if idle == "never" else parse_duration(idle) / 1e9
+    return implementation.start(seconds, click.echo, foreground)
+
+
+@daemon.command()
+def status() -> int:
+    """Say whether the daemon is running: status 0, or 3 if it isn't."""
+    from pygos.cli import daemon as implementation
+
+    return implementation.status(click.echo)
+
+
+@daemon.command()
+def stop() -> int:
+    """End the daemon. Runs that go on are left alone."""
+    from pygos.cli import daemon as implementation
+
+    return implementation.stop(click.echo)
+
+
 def _run(command: tuple[str, ...], **values: Any) -> int:
     """Run COMMAND in a machine of its own, on a copy-on-write view of the host's files.
 

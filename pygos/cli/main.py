@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final
 
-from pygos._errors import CommandNotExecutable, CommandNotFound, PygosError
-
+TYPE_CHECKING = False  # a warm start has no time to import typing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EXIT_PYGOS: Final = 125
-EXIT_NOT_EXECUTABLE: Final = 126
-EXIT_NOT_FOUND: Final = 127
-EXIT_INTERRUPTED: Final = 130
-EXIT_BROKEN_PIPE: Final = 141
+    from pygos.cli.options import Options
+
+EXIT_PYGOS = 125
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 def complain(text: str) -> None:
@@ -55,6 +55,8 @@ def save_traceback(error: BaseException) -> str:
 
 def exit_status(error: BaseException) -> int:
     """Say what went wrong in one line; the status to exit with."""
+    from pygos._errors import CommandNotExecutable, CommandNotFound, PygosError
+
     if isinstance(error, CommandNotFound):
         complain(str(error))
         return EXIT_NOT_FOUND
@@ -82,18 +84,31 @@ def _usage(error: BaseException) -> str:
     return describe(error)
 
 
-def dispatch(argv: Sequence[str]) -> object:
+def dispatch(argv: list[str]) -> object:
     """Run what the command line says; its status, or None for 0."""
     if argv[:1] == ["run"]:
+        from pygos.cli.client import run_warm, wanted
+
+        if wanted(argv) and (status := run_warm(argv)) is not None:
+            return status
         from pygos.cli.options import parse_plain
 
         if plain := parse_plain(argv[1:]):
-            from pygos.cli.run import run_command
-
-            return run_command(*plain)
+            return _run_cold(argv, *plain)
     from pygos.cli.commands import call
 
     return call(argv)
+
+
+def _run_cold(argv: list[str], options: Options, command: tuple[str, ...]) -> int:
+    if (options.warm or os.environ.get("PYGOS_DAEMON") == "1") and not options.no_daemon:
+        from pygos.cli.daemon import warm
+
+        if (status := warm(argv)) is not None:
+            return status
+    from pygos.cli.run import run_command
+
+    return run_command(options, command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -41,6 +41,8 @@ class Options:
     untrusted: bool
     no_fast: bool
     no_patch: bool
+    warm: bool
+    no_daemon: bool
 
 
 class Option(NamedTuple):
@@ -80,6 +82,8 @@ OPTIONS: Final = (
     Option("--untrusted", "", "flag", False, "", "Prefer the strictest platform to the fastest."),
     Option("--no-fast", "", "flag", False, "", "Let the kernel answer every call, none the stub."),
     Option("--no-patch", "", "flag", False, "", "Leave the code of programs as it is."),
+    Option("--warm", "", "flag", False, "", "Start the daemon if it isn't running."),
+    Option("--no-daemon", "", "flag", False, "", "Start cold, daemon or not."),
 )
 #: How docker would spell it.
 _SPELLINGS: Final = {"--tty=raw": "--tty-raw"}

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from pygos import _config as config
 from pygos._errors import ConfigError, PlatformUnavailable
+from pygos._runtime import directory
 from pygos.cli.main import complain
 from pygos.cli.proxy import SignalProxy
 
 if TYPE_CHECKING:
     from pygos.cli.options import Options
+    from pygos.cli.remote import RemoteSession
+    from pygos.cli.serve import Spare
     from pygos.host.stdio import HostTerminal
     from pygos.include.linux.machine import Machine as Kernel
 
@@ -21,9 +24,50 @@ if TYPE_CHECKING:
 EXIT_TIMEOUT = 124
 
 
-def run_command(options: Options, command: tuple[str, ...]) -> int:
-    """Check the options, boot, run, shut down; the exit status."""
+class LocalSession:
+    """The run is this process' own: its terminal, its streams, its signals.
+
+    RemoteSession (remote.py) is the other kind.
+    """
+
+    __slots__ = ()
+
+    def find_terminal(self) -> HostTerminal | None:
+        """The user's terminal, if both sides of the conversation are at it.
+
+        Not when the output goes elsewhere: a pager at the other end of a pipe reads from the
+        same terminal, which therefore stays in its usual mode.
+        """
+        if not os.isatty(0) or not os.isatty(1):
+            return None
+        from pygos.host.stdio import HostTerminal
+
+        return HostTerminal.find()
+
+    def streams(self) -> tuple[Any, Any, Any]:
+        """Standard input, output and error."""
+        from pygos.host.stdio import standard_streams
+
+        return standard_streams()
+
+    def proxy(self, kernel: Kernel, terminal: HostTerminal | None) -> SignalProxy:
+        """To be entered while the program runs."""
+        return SignalProxy(kernel, terminal)
+
+
+def run_command(
+    options: Options,
+    command: tuple[str, ...],
+    session: LocalSession | RemoteSession | None = None,
+    spare: Spare | None = None,
+) -> int:
+    """Check the options, boot, run, shut down; the exit status.
+
+    `spare`: has a machine that is booted already, and may be used.
+    """
     from pygos._api import execute
+
+    session = session or LocalSession()
 
     root = config.parse_root(options.root)
     user = config.resolve_user(options.user, root)
@@ -33,10 +77,14 @@ def run_command(options: Options, command: tuple[str, ...]) -> int:
         raise ConfigError("the command is an empty word")
     workdir = config.parse_workdir(options.workdir, root)
     timeout = None if options.timeout is None else config.parse_duration(options.timeout)
-    terminal = find_terminal()
-    kernel = boot(boot_settings(options, root, user), terminal)
+    settings = boot_settings(options, root, user)
+    terminal = session.find_terminal()
+    streams = session.streams()  # first, for the kernel's own files may get a closed one's number
+    kernel = (spare and spare.take(settings)) or boot(settings)
+    kernel.host["stdio"] = streams
+    kernel.host["terminal"] = terminal
     try:
-        with SignalProxy(kernel, terminal):
+        with session.proxy(kernel, terminal):
             if terminal is not None:
                 terminal.enter()
             code, expired = execute(kernel, argv, env, workdir, timeout)
@@ -68,6 +116,7 @@ def boot_settings(options: Options, root: str, user: config.User) -> dict[str, A
         "platform": config.parse_platform(options.platform, options.untrusted),
         "fast": not options.no_fast,
         "patch": not options.no_patch,
+        "hidden": (directory(),),
     }
 
 
@@ -83,28 +132,14 @@ def default_command(root: str, user: config.User) -> tuple[str, ...]:
     return ("/bin/sh",)
 
 
-def find_terminal() -> HostTerminal | None:
-    """The user's terminal, if both sides of the conversation are at it.
-
-    Not when the output goes elsewhere: a pager at the other end of a pipe reads from the same
-    terminal, which therefore stays in its usual mode.
-    """
-    if not os.isatty(0) or not os.isatty(1):
-        return None
-    from pygos.host.stdio import HostTerminal
-
-    return HostTerminal.find()
-
-
-def boot(settings: dict[str, Any], terminal: HostTerminal | None) -> Kernel:
-    """A machine on this process' terminal and standard files."""
+def boot(settings: dict[str, Any]) -> Kernel:
+    """A machine without standard files."""
     from pygos.host import HostError
-    from pygos.host.stdio import standard_streams
     from pygos.init.main import BootConfig
     from pygos.init.main import boot as boot_kernel
 
     try:
-        return boot_kernel(BootConfig(**settings, stdio=standard_streams(), terminal=terminal))
+        return boot_kernel(BootConfig(**settings))
     except HostError as error:
         raise PlatformUnavailable(str(error)) from error
 
