@@ -7,8 +7,9 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from pygos.fs.inode import touch_atime
+from pygos.fs.libfs import FIRST_COOKIE
 from pygos.include.errno import EINVAL, ENOENT, ENOTDIR
-from pygos.include.linux.fs import S_DEAD, S_IFDIR, S_IFMT, DirContext
+from pygos.include.linux.fs import S_DEAD, S_IFDIR, S_IFMT, DirContext, Listing
 from pygos.include.linux.syscalls import FileArg, UserOut, syscall
 from pygos.include.uapi.dirent import DIRENT64_NAME, DIRENT_NAME
 from pygos.include.uapi.fcntl import O_NOATIME
@@ -52,6 +53,15 @@ class Getdents64(DirContext):
     def emit_list(self, entries: list[DirEntry], base: int) -> None:
         """emit() of many: big directories are listed by this loop."""
         pos, room, put = self.pos, self.room, self.records.append
+        first = len(self.records)
+        listing = None
+        if pos == base == FIRST_COOKIE and isinstance(entries, Listing):
+            listing = entries
+            packed = listing.packed
+            if packed is not None and len(packed) <= room:
+                put(packed)
+                self.pos, self.room = pos + len(entries), room - len(packed)
+                return
         for name, ino, d_type in entries[pos - base :] if pos > base else entries:
             size = (DIRENT64_NAME + len(name) + 8) & ~7
             if size > room:
@@ -60,6 +70,9 @@ class Getdents64(DirContext):
             pos += 1
             room -= size
             put(_RECORD64[size >> 3](ino, pos, size, d_type, name))
+        else:
+            if listing is not None:
+                listing.packed = b"".join(self.records[first:])
         self.pos, self.room = pos, room
 
 

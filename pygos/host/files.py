@@ -23,8 +23,10 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from pygos.host import HostError, libc
+from pygos.host.listings import EXACT, Listings
 from pygos.include.dataclass import dataclass
 from pygos.include.errno import EBADF, EINVAL, ENOENT, ENOTDIR, ESTALE, Errno, errno_class
+from pygos.include.linux.fs import DirEntry, Listing
 from pygos.include.linux.platform import HostStat
 
 _DIR_FLAGS: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -48,8 +50,6 @@ _PSEUDO: Final = frozenset((
     0x6165676C, 0xDE5E81E4, 0xF97CFF8C, 0x43415D53, 0x5A3C69F0, 0x19800202, 0x65735543, 0x6C6F6F70,
 ))  # fmt: skip
 
-#: Name, inode number, DT_*.
-DirEntry = tuple[bytes, int, int]
 T = TypeVar("T")
 
 
@@ -70,11 +70,14 @@ class HostStatfs:
 
 
 class _Node:
-    """What a handle stands for. `path` is relative to the root; `empty`: look no further."""
+    """What a handle stands for. `path` is relative to the root; `empty`: look no further;
+    `exact`: a directory whose times tell whether it has changed (listings.py)."""
 
-    __slots__ = ("dev", "directory", "empty", "flags", "ino", "path")
+    __slots__ = ("dev", "directory", "empty", "exact", "flags", "ino", "path")
 
-    def __init__(self, path: bytes, dev: int, ino: int, directory: bool, empty: bool) -> None:
+    def __init__(
+        self, path: bytes, dev: int, ino: int, directory: bool, empty: bool, exact: bool = False
+    ) -> None:
         self.path = path
         #: How it is opened (again).
         self.flags = _DIR_FLAGS if directory else _FILE_FLAGS
@@ -82,6 +85,7 @@ class _Node:
         self.ino = ino
         self.directory = directory
         self.empty = empty
+        self.exact = exact
 
 
 def _to_stat(st: os.stat_result) -> HostStat:
@@ -117,7 +121,8 @@ class HostFiles:
     """A tree of the host's files, from `directory` down. HostError if it can't be opened."""
 
     __slots__ = (
-        "_buffer", "_buffer_addr", "_fds", "_free", "_limit", "_next", "_nodes", "_openat2",
+        "_buffer", "_buffer_addr", "_fds", "_free", "_limit", "_listings", "_next", "_nodes",
+        "_openat2",
     )  # fmt: skip
 
     def __init__(self, directory: str, limit: int = 512) -> None:
@@ -128,7 +133,11 @@ class HostFiles:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._limit = limit if soft < 0 else max(8, min(limit, soft // 2))
         st = os.fstat(fd)
-        self._nodes = {0: _Node(b"", st.st_dev, st.st_ino, True, self._pseudo(fd))}
+        kind = self._statfs(fd).type
+        self._nodes = {
+            0: _Node(b"", st.st_dev, st.st_ino, True, kind in _PSEUDO, kind in EXACT)
+        }
+        self._listings = Listings()
         #: Open descriptors, least recently used first. The root's stays.
         self._fds: OrderedDict[int, int] = OrderedDict({0: fd})
         self._next = 1
@@ -171,12 +180,27 @@ class HostFiles:
         except OSError as error:
             raise _errno(error) from None
 
-    def readdir(self, dir_handle: int) -> list[DirEntry]:
-        """All entries but ``.`` and ``..``: (name, inode number, DT_* type)."""
+    def readdir(self, dir_handle: int) -> Listing:
+        """All entries but ``.`` and ``..``: (name, inode number, DT_* type).
+
+        The same object again as long as the directory doesn't change.
+        """
+        node = self._nodes.get(dir_handle)
+        if node is not None and node.exact:
+            fds = self._fds
+            kept = self._listings.find(dir_handle, fds[0], fds.get(dir_handle), node.path)
+            if kept is not None:
+                return kept
         fd = self._dir_fd(dir_handle)
-        if self._nodes[dir_handle].empty:
-            return []
-        return self._call(lambda: self._list(os.open(b".", _LIST_FLAGS, dir_fd=fd)))
+        node = self._nodes[dir_handle]
+        if node.empty:
+            return Listing()
+        before = os.fstat(fd)
+        found = self._call(lambda: self._list(os.open(b".", _LIST_FLAGS, dir_fd=fd)))
+        listing = Listing(found)
+        if node.exact:
+            self._listings.keep(dir_handle, before, listing)
+        return listing
 
     def _list(self, fd: int) -> list[DirEntry]:
         entries: list[DirEntry] = []
@@ -217,9 +241,6 @@ class HostFiles:
             kind & 0xFFFFFFFF, bsize, blocks, bfree, bavail, files, ffree, namelen, frsize, flags
         )
 
-    def _pseudo(self, fd: int) -> bool:
-        return self._statfs(fd).type in _PSEUDO
-
     # -- opening -----------------------------------------------------------------------
 
     def open_dir(self, dir_handle: int, name: bytes) -> int:
@@ -228,8 +249,12 @@ class HostFiles:
         parent = self._nodes[dir_handle]
         fd = self._call(lambda: os.open(name, _DIR_FLAGS, dir_fd=parent_fd))
         st = os.fstat(fd)
-        empty = st.st_dev != parent.dev and self._pseudo(fd)
-        return self._insert(_Node(self._join(parent, name), st.st_dev, st.st_ino, True, empty), fd)
+        empty, exact = False, parent.exact
+        if st.st_dev != parent.dev:
+            kind = self._statfs(fd).type
+            empty, exact = kind in _PSEUDO, kind in EXACT
+        path = self._join(parent, name)
+        return self._insert(_Node(path, st.st_dev, st.st_ino, True, empty, exact), fd)
 
     def open_file(self, dir_handle: int, name: bytes, expect: HostStat) -> int:
         """A handle for reading the regular file that lookup() described as `expect`.
@@ -258,6 +283,7 @@ class HostFiles:
         """Forget a handle (not the root's)."""
         if handle and self._nodes.pop(handle, None) is not None:
             self._free.append(handle)
+            self._listings.forget(handle)
             fd = self._fds.pop(handle, -1)
             if fd >= 0:
                 os.close(fd)

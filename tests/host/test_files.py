@@ -200,3 +200,68 @@ def test_closed_and_foreign_handles(tree: Path) -> None:
 def test_missing_root_is_one_clear_line() -> None:
     with pytest.raises(HostError, match="/no/such/place"):
         HostFiles("/no/such/place")
+
+
+@pytest.fixture
+def rested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All directories have rested long enough for their listings to be kept."""
+    monkeypatch.setattr("pygos.host.listings._REST", -(1 << 62))
+
+
+def test_a_listing_is_kept_until_the_directory_changes(tree: Path, rested: None) -> None:
+    files = HostFiles(str(tree))
+    first = files.readdir(0)
+    assert files.readdir(0) is first
+    (tree / "new").touch()
+    os.utime(tree, ns=(1, 1))
+    second = files.readdir(0)
+    assert b"new" in {entry[0] for entry in second}
+    (tree / "new").rename(tree / "newer")
+    os.utime(tree, ns=(1, 1))  # the change time tells
+    assert {entry[0] for entry in files.readdir(0)} == {os.fsencode(n) for n in os.listdir(tree)}
+
+
+def test_a_directory_changed_just_now_is_read_again(tree: Path) -> None:
+    files = HostFiles(str(tree))
+    assert files.readdir(0) is not files.readdir(0)
+
+
+def test_a_kept_listing_belongs_to_the_directory_not_to_its_path(
+    tree: Path, rested: None
+) -> None:
+    files = HostFiles(str(tree), limit=8)
+    below = files.open_dir(files.open_dir(0, b"dir"), b"below")
+    (tree / "dir" / "below" / "old").touch()
+    assert {entry[0] for entry in files.readdir(below)} == {b"old"}
+    for number in range(20):  # its descriptor is closed
+        (tree / str(number)).mkdir()
+        files.open_dir(0, b"%d" % number)
+    (tree / "dir" / "below").rename(tree / "moved")
+    (tree / "dir" / "below").mkdir()
+    with pytest.raises(ESTALE):
+        files.readdir(below)
+    (tree / "dir" / "below").rmdir()
+    (tree / "dir" / "below").symlink_to(tree / "moved")
+    with pytest.raises(Errno):
+        files.readdir(below)
+
+
+def test_listings_are_bounded(
+    tree: Path, rested: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pygos.host.listings._LIMIT", 10)
+    files = HostFiles(str(tree))
+    handles = []
+    for number in range(10):
+        (tree / "dir" / str(number)).mkdir()
+        (tree / "dir" / str(number) / "x").touch()
+    top = files.open_dir(0, b"dir")
+    handles = [files.open_dir(top, b"%d" % number) for number in range(10)]
+    for handle in handles:
+        files.readdir(handle)
+    assert files._listings.count <= 10
+    kept = files._listings.kept
+    assert files._listings.count == sum(len(names) + 1 for _, names in kept.values())
+    for handle in handles:
+        files.close(handle)
+    assert files._listings.count == 0

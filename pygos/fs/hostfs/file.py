@@ -9,6 +9,7 @@ from pygos.fs.generic_file import GenericFileOperations
 from pygos.fs.hostfs.hidden import HIDDEN, below
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, dir_emit_dots
 from pygos.include.errno import EIO, Errno
+from pygos.include.linux.fs import Listing
 from pygos.include.linux.mm_types import MappingOperations
 from pygos.include.linux.platform import PAGE_SHIFT
 
@@ -98,7 +99,7 @@ class HostDirFileOperations(DirFileOperations):
         return list_directory(inode)
 
 
-def list_directory(inode: Inode) -> list[DirEntry]:
+def list_directory(inode: Inode) -> Listing:
     """The entries of a directory of the host that may be seen: (name, inode, DT_*)."""
     from pygos.fs.hostfs.inode import HostInode, dir_handle
 
@@ -106,16 +107,18 @@ def list_directory(inode: Inode) -> list[DirEntry]:
     info: HostSuper = inode.i_sb.s_fs_info
     rules = inode.h_rules
     if isinstance(rules, str):
-        return []
-    entries = info.files.readdir(dir_handle(inode))
+        return Listing()
+    entries: list[DirEntry] = info.files.readdir(dir_handle(inode))
     dev = inode.h_key[0]
     if info.devices.get(dev):
         entries = [(name, info.ino(dev, ino), kind) for name, ino, kind in entries]
     if rules is not None:
-        entries = [entry for entry in entries if below(rules, entry[0]) is not HIDDEN]
+        seen = [entry for entry in entries if below(rules, entry[0]) is not HIDDEN]
+        if len(seen) != len(entries):
+            entries = seen
     if info.hidden_ids:
         entries = _without_hidden(inode, info, entries)
-    return entries
+    return entries if isinstance(entries, Listing) else Listing(entries)
 
 
 def _without_hidden(
@@ -123,8 +126,13 @@ def _without_hidden(
 ) -> list[DirEntry]:
     """Leave out what is hidden by identity."""
     hidden = info.hidden_inos(inode.h_key[0])
-    if hidden:
-        return [entry for entry in entries if entry[1] not in hidden]
+    known = isinstance(entries, Listing)
+    if hidden and not (known and entries.without is hidden):  # type: ignore[attr-defined]
+        left = [entry for entry in entries if entry[1] not in hidden]
+        if len(left) != len(entries):
+            return left
+        if known:
+            entries.without = hidden  # type: ignore[attr-defined]
     return entries
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pygos.fs.libfs import FIRST_COOKIE, DirFileOperations, SimpleDir, dir_emit_dots
 from pygos.fs.overlayfs.inode import LAYER_BITS, OvlInode, child_of, is_whiteout
-from pygos.include.linux.fs import Dentry, DirContext, File, Path
+from pygos.include.linux.fs import Dentry, DirContext, File, Listing, Path
 from pygos.include.uapi.dirent import DT_CHR
 from pygos.include.uapi.fcntl import O_RDONLY
 
@@ -98,7 +98,11 @@ def _only_lower(task: Task, sb: SuperBlock, dentry: Dentry) -> list[DirEntry]:
     """A directory of one lower layer; whiteouts in it (of another overlay) don't show."""
     shift = _layer(sb, dentry) << LAYER_BITS
     entries = real_entries(task, sb, dentry)
-    if DT_CHR in [kind for _, _, kind in entries]:
+    if isinstance(entries, Listing):
+        special = entries.special
+    else:
+        special = DT_CHR in [kind for _, _, kind in entries]
+    if special:
         entries = [entry for entry in entries if not _hidden(task, dentry, entry)]
     return [(name, ino | shift, kind) for name, ino, kind in entries] if shift else entries
 

@@ -29,6 +29,8 @@ from pygos.include.linux.ns_common import NsCommon
 from pygos.include.linux.wait import WaitQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pygos.include.linux.cred import Cred
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.mm_types import IoBuffer, Mapping, Vma
@@ -151,6 +153,23 @@ class Kstatfs:
 
 #: What a directory lists: name, inode number, DT_*.
 DirEntry = tuple[bytes, int, int]
+
+
+class Listing(list[DirEntry]):
+    """A directory's entries without the dots, which nobody changes any more.
+
+    `packed`: all of them as getdents64(2) gives them, once somebody has asked for all (with
+    offsets from FIRST_COOKIE of fs/libfs.py on); `special`: some are character devices, which
+    overlayfs must look at; `without`: none has one of these inode numbers.
+    """
+
+    __slots__ = ("packed", "special", "without")
+
+    def __init__(self, entries: Iterable[DirEntry] = ()) -> None:
+        super().__init__(entries)
+        self.packed: bytes | None = None
+        self.special = 2 in [kind for _, _, kind in self]  # DT_CHR
+        self.without: frozenset[int] | None = None
 
 
 class DirContext:
