@@ -12,6 +12,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from pygos.arch.x86.regs import EFLAGS, RIP, RSP
+from pygos.arch.x86.vdso.vma import map_vdso
 from pygos.fs.exec import BinaryFormat, BinPrm, begin_new_exec, exec_put, kernel_read, open_exec
 from pygos.fs.file_table import fget
 from pygos.include.dataclass import dataclass
@@ -184,7 +185,8 @@ def _load(prm: BinPrm, program: ElfFile, interp_file: File | None) -> None:
         _set_mm(prm, mm, image, randomize and space == 2)
         if task.personality & MMAP_PAGE_ZERO:
             _map_page_zero(task, mm)
-        sp = build_stack(prm, mm, stack_top, image, base, len(program.phdrs))
+        vdso = map_vdso(task, mm)
+        sp = build_stack(prm, mm, stack_top, image, base, len(program.phdrs), vdso)
     except Exception:
         # Past the point of no return: the program can only be killed.
         from pygos.include.linux.sched import SigInfo
@@ -333,7 +335,7 @@ def _set_mm(prm: BinPrm, mm: Mm, image: Image, randomize: bool) -> None:
 
 
 def build_stack(
-    prm: BinPrm, mm: Mm, top: int, image: Image, base: int, phnum: int
+    prm: BinPrm, mm: Mm, top: int, image: Image, base: int, phnum: int, vdso: int
 ) -> int:
     """Write strings, auxiliary vector, environment and arguments; returns the stack pointer.
 
@@ -344,7 +346,7 @@ def build_stack(
     strings = execfn_at - len(blob)
     platform_at = (strings & ~0xF) - 16
     random_at = platform_at - 16
-    vector = _auxv(prm, image, base, phnum, execfn_at, platform_at, random_at)
+    vector = _auxv(prm, image, base, phnum, execfn_at, platform_at, random_at, vdso)
     pointers, mm.arg_end = _pointers(prm.argv, strings)
     env, mm.env_end = _pointers(prm.envp, mm.arg_end)
     words = [len(prm.argv), *pointers, 0, *env, 0]
@@ -369,11 +371,13 @@ def _pointers(texts: list[bytes], at: int) -> tuple[list[int], int]:
 
 
 def _auxv(
-    prm: BinPrm, image: Image, base: int, phnum: int, execfn: int, platform: int, random: int
+    prm: BinPrm, image: Image, base: int, phnum: int, execfn: int, platform: int, random: int,
+    vdso: int,
 ) -> bytes:
     task, cred = prm.task, prm.cred
     machine = prm.machine
     rows = (
+        (auxvec.AT_SYSINFO_EHDR, vdso),
         (auxvec.AT_MINSIGSTKSZ, machine.platform.xstate_size + _FRAME_MIN),
         (auxvec.AT_HWCAP, machine.misc["hwcap"]),
         (auxvec.AT_PAGESZ, PAGE_SIZE),

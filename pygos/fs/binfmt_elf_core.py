@@ -35,6 +35,7 @@ from pygos.include.uapi.elf import (
 )
 from pygos.kernel.exit import group_times
 from pygos.kernel.siginfo import siginfo_bytes
+from pygos.mm.special import SPECIAL_VM_OPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,6 +97,8 @@ def _dump_size(mm: Mm, vma: Vma, present: list[int]) -> int:
     chosen, whole = mm.coredump_filter, vma.end - vma.start
     if vma.flags & VM_DONTDUMP:
         return 0
+    if vma.vm_ops is SPECIAL_VM_OPS:
+        return whole  # debuggers need the vDSO to unwind through it
     if vma.flags & VM_SHARED:
         named = vma.file is not None and vma.file.f_inode.i_nlink
         return whole if chosen & (_MAPPED_SHARED if named else _ANON_SHARED) else 0

@@ -20,8 +20,9 @@
         .set    COPY, 0x800             # the page that programs see, or 0
         .set    MONO_MULT, 0x808        # what update() sets the rates to
         .set    WALL_MULT, 0x810
-        .set    WALL_STEP, 0x818        # ns to add to the wall clocks
-        .set    TAI_STEP, 0x820         # ns to add to CLOCK_TAI besides
+        .set    STEP, 0x818             # ns to add to all clocks
+        .set    WALL_STEP, 0x820        # ns to add to the wall clocks besides
+        .set    TAI_STEP, 0x828         # ns to add to CLOCK_TAI besides
 
         .set    WALL, 0x821             # REALTIME, REALTIME_COARSE, TAI
         .set    TAI, 11
@@ -87,6 +88,7 @@ update:
         imul    rax, [r9 + SEC], BILLION
         add     rax, [r9 + NSEC]
         add     rax, rdx
+        add     rax, [rdi + STEP]
         mov     r10, [rdi + MONO_MULT]
         mov     r11d, WALL
         bt      r11d, ecx
@@ -107,6 +109,7 @@ update:
         cmp     ecx, TAI
         jbe     2b
         xor     eax, eax
+        mov     [rdi + STEP], rax
         mov     [rdi + WALL_STEP], rax
         mov     [rdi + TAI_STEP], rax
         test    rsi, rsi

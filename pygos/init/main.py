@@ -22,7 +22,7 @@ from pygos.fs.exec import run_program
 from pygos.fs.file_table import fput
 from pygos.fs.setup import init_file_systems, mount_volume
 from pygos.fs.super import VfsHooks
-from pygos.host.clock import HostClock
+from pygos.host.clock import new_clock
 from pygos.host.cpu import HostCpu, hwcaps
 from pygos.host.entropy import HostEntropy, SeededEntropy
 from pygos.host.files import HostFiles
@@ -122,7 +122,7 @@ def boot(config: BootConfig) -> Machine:
     machine.config = config
     machine.hostname = config.hostname
     machine.nr_cpus = config.cpus
-    machine.clock = HostClock()
+    machine.clock = new_clock()
     machine.entropy = (
         HostEntropy() if config.entropy_seed is None else SeededEntropy(config.entropy_seed)
     )
@@ -143,12 +143,6 @@ def boot(config: BootConfig) -> Machine:
         shutdown(machine)
         raise
     return machine
-
-
-def restamp(machine: Machine) -> None:
-    """A machine that has waited since its boot: as if it had been booted just now."""
-    machine.printk.boot += machine.clock.start_over()
-    machine.boot_time = machine.clock.realtime() - machine.clock.boottime()
 
 
 def _boot_kernel(machine: Machine) -> None:
@@ -364,4 +358,5 @@ def shutdown(machine: Machine) -> None:
             service.close_all()
     if getattr(machine, "platform", None) is not None:
         machine.platform.close()
+    machine.clock.unpublish()
     machine.ram.close()

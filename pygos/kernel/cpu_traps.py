@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pygos.include.linux.sched import PF_TRAPS, PF_TRAPS_SHIFT
+from pygos.include.linux.sched import PF_NOTSC, PF_TRAPS, PF_TRAPS_SHIFT
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -17,4 +17,10 @@ def set_trap(task: Task, flag: int, on: bool) -> None:
     if flags != task.flags:
         assert task.cpu is not None
         task.cpu.set_traps((flags & PF_TRAPS) >> PF_TRAPS_SHIFT)
-        task.flags = flags
+        old, task.flags = task.flags, flags
+        if (old ^ flags) & PF_NOTSC and not (
+            flags & PF_NOTSC == 0 and any(t.flags & PF_NOTSC for t in task.group.threads)
+        ):
+            from pygos.arch.x86.vdso.vma import vdso_update
+
+            vdso_update(task)  # all threads of the program share its time pages

@@ -293,6 +293,10 @@ def copy_process(task: Task, args: CloneArgs) -> Task:
     nsproxy.count += 1
     if nsproxy is not task.nsproxy:
         hold_set(nsproxy)
+        if nsproxy.time is not task.nsproxy.time:
+            from pygos.arch.x86.vdso.vma import vdso_update
+
+            vdso_update(child)
     if flags & uapi.CLONE_SYSVSEM:
         _share_semundo(task, child)
     _copy_files(task, child, flags)

@@ -255,6 +255,10 @@ def switch_namespaces(task: Task, new: NsProxy) -> None:
     if new.count == 1:
         hold_set(new)
     task.nsproxy = new
+    if new.time is not old.time:
+        from pygos.arch.x86.vdso.vma import vdso_update
+
+        vdso_update(task)
     old.count -= 1
     if not old.count:
         put_set(task.machine, old)

@@ -258,7 +258,7 @@ def mmap_region(
     if old:
         try:
             do_munmap(mm, addr, length)
-        except (ENOMEM, EPERM):
+        except (ENOMEM, EPERM, EINVAL):
             drop_vma(mm, vma)
             raise
     insert_vma(mm, vma)

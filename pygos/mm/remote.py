@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pygos.include.errno import EFAULT
+from pygos.include.linux.mm import VM_IO
 from pygos.include.linux.mm_types import (
     PTE_ANON,
     PTE_WRITE,
@@ -58,6 +59,8 @@ def _page(mm: Mm, addr: int, write: bool) -> int:
     if vma is None:
         raise EFAULT
     flags = vma.flags
+    if flags & VM_IO:
+        raise EFAULT
     if write and flags & VM_WRITE:
         if not mm.pt.get(addr >> 12, 0) & PTE_WRITE:
             fault_page(mm, addr, Access.WRITE, False)

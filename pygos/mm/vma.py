@@ -117,9 +117,11 @@ def max_map_count(mm: Mm) -> int:
 
 
 def split_vma(mm: Mm, vma: Vma, addr: int) -> Vma:
-    """Split a VMA at `addr` inside it; returns the upper part. ENOMEM: too many VMAs."""
+    """Split a VMA at `addr` inside it; returns the upper part. ENOMEM: too many VMAs; EINVAL."""
     if len(mm.vmas) >= max_map_count(mm):
         raise ENOMEM
+    if vma.vm_ops is not None:
+        vma.vm_ops.may_split(vma, addr)
     upper = copy_vma_struct(vma, mm, addr, vma.end)
     vma.end = addr
     insert_vma(mm, upper)

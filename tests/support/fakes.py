@@ -170,6 +170,13 @@ class FakeClock:
 
     def slew(self, ppb: int) -> None: ...
 
+    due = 1 << 63
+
+    def shift(self, wall: int, tai: int) -> None: ...
+
+    def publish(self, page: memoryview) -> bool:
+        return False
+
 
 class FakeEntropy:
     def bytes(self, count: int) -> bytes:

@@ -34,6 +34,7 @@ class SimClock:
         return self.now
 
     realtime = boottime = monotonic
+    due = 1 << 63
 
 
 class SimCpu:

@@ -90,6 +90,14 @@ class ManualClock:
         self.anchor = self.mono
         self.rate = ppb
 
+    due = 1 << 63
+
+    def shift(self, wall: int, tai: int) -> None:
+        self.offset += wall
+
+    def publish(self, page: memoryview) -> bool:
+        return False
+
 
 class TestCpu(FakeCpu):
     """A CPU with a little FPU state: x87, SSE and AVX, 832 bytes."""

@@ -67,9 +67,8 @@ class TimensOperations(SyntheticFileOperations):
         ns = target.nsproxy.time_for_children
         if not file.f_cred.ns_capable(ns.user_ns if ns is not None else None, CAP_SYS_TIME):
             raise EPERM
-        for name, offset in offsets:
-            clock = task.machine.clock
-            now = clock.monotonic() if name == "monotonic" else clock.boottime()
+        now = task.machine.clock.boottime()
+        for _, offset in offsets:
             if abs(offset) // _SEC > _KTIME_SEC_MAX:
                 raise ERANGE
             if not 0 <= (now + offset) // _SEC <= _KTIME_SEC_MAX // 2:

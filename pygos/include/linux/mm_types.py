@@ -159,6 +159,9 @@ class VmOperations:
     def close(self, vma: Vma) -> None:
         """The VMA goes away."""
 
+    def may_split(self, vma: Vma, addr: int) -> None:
+        """The VMA is to become two at `addr`. EINVAL if it can't."""
+
 
 class Vma:
     """One virtual memory area: [start, end), page aligned (vm_area_struct)."""

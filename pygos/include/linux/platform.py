@@ -250,8 +250,21 @@ class Clock(Protocol):
     def slew(self, ppb: int) -> None:
         """From now on CLOCK_REALTIME gains `ppb` ns a second on the host's."""
 
-    def skip(self, ns: int) -> None:
-        """Let the last `ns` not have been, for the clocks that count from the machine's boot."""
+    def shift(self, wall: int, tai: int) -> None:
+        """Move CLOCK_REALTIME by `wall` ns and what CLOCK_TAI is ahead of it by `tai`, at once."""
+
+    #: When (by monotonic()) refresh() wants to be called, if the machine runs then anyway.
+    due: int
+
+    def refresh(self) -> None:
+        """Bring what programs read without the kernel closer to the truth."""
+
+    def publish(self, page: memoryview) -> bool:
+        """Keep the time page that programs read (include/vdso/datapage.py) up to date from now
+        on; realtime() and boottime() agree with it. False if they have to ask the kernel."""
+
+    def unpublish(self) -> None:
+        """The page is about to go."""
 
 
 class Entropy(Protocol):

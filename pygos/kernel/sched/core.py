@@ -44,7 +44,7 @@ class Sched(Changes):
         """Run the machine until ``machine.exit_status`` is set; returns that wait status."""
         machine = self.machine
         wait = machine.platform.wait
-        clock = machine.clock.monotonic
+        time, clock = machine.clock, machine.clock.monotonic
         timers, load = machine.timers, self.load
         while machine.exit_status is None:
             if self.waiting and (self.idle or self.stop.waiting) and not self._dispatch(clock()):
@@ -56,6 +56,8 @@ class Sched(Changes):
                 timers.run(now or clock())
             if now >= load.due:
                 load.sample(now, self.nr_running)
+            if now >= time.due:
+                time.refresh()
         return machine.exit_status
 
     def _trap(self, cpu: Cpu, trap: Trap, clock: Callable[[], int]) -> int:

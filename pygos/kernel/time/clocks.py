@@ -150,7 +150,10 @@ def settimeofday(task: Task, tv: InOrNull[Timeval], tz: InOrNull[Timezone]) -> i
             raise EPERM
         if not -15 * 60 <= tz.tz_minuteswest <= 15 * 60:
             raise EINVAL
+        from pygos.arch.x86.vdso.vma import vdso_set_timezone
+
         task.machine.misc["sys_tz"] = (tz.tz_minuteswest, tz.tz_dsttime)
+        vdso_set_timezone(task.machine, tz.tz_minuteswest, tz.tz_dsttime)
     if ns is not None:
         do_settimeofday(task, ns)
     return 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class TimeNamespace(NsCommon):
     """Offsets in ns, added to what the machine's clocks say."""
 
-    __slots__ = ("boottime", "frozen", "monotonic")
+    __slots__ = ("boottime", "frozen", "monotonic", "vvar")
     ns_name = "time"
     ns_flag = CLONE_NEWTIME
 
@@ -38,6 +38,8 @@ class TimeNamespace(NsCommon):
         self.boottime: int = old.boottime if old is not None else 0
         #: Some task lives in it: the offsets can't be changed any more.
         self.frozen = False
+        #: Its time pages, while programs see them (arch/x86/vdso/vma.py).
+        self.vvar: Any = None
 
     def offset(self, clockid: int) -> int:
         """What is added to one of the clocks since boot."""

@@ -123,7 +123,7 @@ class Ntp:
             self._step(1, uapi.TIME_WAIT)
 
     def _step(self, seconds: int, state: int) -> None:
-        self.machine.clock.set_realtime(self.machine.clock.realtime() + seconds * NSEC_PER_SEC)
+        self.machine.clock.shift(seconds * NSEC_PER_SEC, -seconds * NSEC_PER_SEC)
         self.tai -= seconds
         self.state = state
         clock_was_set_queue(self.machine).wake_all()
@@ -159,6 +159,7 @@ class Ntp:
             constant = max(0, min(tx.constant, _MAXTC))
             self.constant = min(constant + (0 if self.status & uapi.STA_NANO else 4), _MAXTC)
         if modes & uapi.ADJ_TAI and 0 <= tx.constant <= _MAX_TAI:
+            self.machine.clock.shift(0, (tx.constant - self.tai) * NSEC_PER_SEC)
             self.tai = tx.constant
             clock_was_set_queue(self.machine).wake_all()
         if modes & uapi.ADJ_OFFSET:
