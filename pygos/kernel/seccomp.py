@@ -281,6 +281,8 @@ def _rolled_back(nr: int) -> int:
 
 
 def _siginfo(task: Task, nr: int, data: int) -> SigInfo:
+    if task.mm is not None and task.mm.patches is not None:
+        task.mm.patches.reveal(task.mm, task.regs[RIP])
     return SigInfo(
         SIGSYS, SYS_SECCOMP, data, addr=task.regs[RIP], syscall=_rolled_back(nr),
         arch=uapi.AUDIT_ARCH_X86_64,

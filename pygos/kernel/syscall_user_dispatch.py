@@ -72,6 +72,8 @@ def syscall_user_dispatch(task: Task) -> bool:
     nr = regs[ORIG_RAX] & _M32
     regs[RAX] = regs[ORIG_RAX]
     signed = (nr ^ 0x80000000) - 0x80000000
+    if task.mm is not None and task.mm.patches is not None:
+        task.mm.patches.reveal(task.mm, regs[RIP])
     info = SigInfo(
         SIGSYS, SYS_USER_DISPATCH, addr=regs[RIP], syscall=signed, arch=AUDIT_ARCH_X86_64
     )

@@ -133,6 +133,10 @@ class Patches:
         """undo() for the whole mm."""
         self.undo(mm, 0, 1 << 47)
 
+    def reveal(self, mm: Mm, ip: int) -> None:
+        """A handler is told of the call before `ip` (SIGSYS) and may well look at its code."""
+        self.undo(mm, ip - 2, ip)
+
     def withdraw(self, mm: Mm, start: int, end: int) -> None:
         """The program is about to change the mapping of [start, end) itself."""
         self.undo(mm, start, end)
@@ -208,6 +212,10 @@ class Patches:
             return 0
         self.pools[pool] = 0
         return pool
+
+    def has(self, addr: int) -> bool:
+        """Is the site at `addr` changed already?"""
+        return any(site.addr == addr for site in self.pages.get(addr >> 12, ()))
 
     def take(self, addr: int, size: int) -> None:
         """The bytes that pool() found are used now."""

@@ -348,6 +348,15 @@ def test_the_same_padding_is_not_used_twice(world: World) -> None:
     assert world.code(0x86, 2) == bytes.fromhex("0f05")
 
 
+def test_a_patched_site_that_traps_again_is_left_alone(world: World) -> None:
+    world.both()
+    before = world.code(0, PAGE)
+    for _ in range(2):
+        world.both()
+    assert world.code(0, PAGE) == before
+    assert not world.mm.patches.refused  # type: ignore[union-attr]
+
+
 def test_many_sites_fill_several_pools() -> None:
     world = World()
     code = bytearray(b"\xcc" * 8 * PAGE)
