@@ -113,7 +113,7 @@ def test_threads_rest_while_they_are_dumped(machine: pygos.Machine) -> None:
         "os.abort()\n"
     )
     script = (
-        "ulimit -c unlimited; echo core > /proc/sys/kernel/core_pattern\n"
+        "ulimit -c unlimited; echo core > /proc/sys/kernel/core_pattern; rm -rf core\n"
         "echo 0 > /proc/sys/kernel/core_uses_pid\n"
         f"python3 -c '{code}'; echo $?; readelf -n core | grep -c NT_PRSTATUS"
     )

@@ -92,8 +92,11 @@ static long raw(unsigned long nr)
 int main(void)
 {
     int other = 0;
-    for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        other += raw(numbers[i]) != -ENOSYS;
+    /* Linux 6.18 lets no seccomp filter see uprobe(2), 336: without ptrace it refuses by itself. */
+    for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        long result = raw(numbers[i]);
+        other += result != -ENOSYS && !(numbers[i] == 336 && result == -ENXIO);
+    }
     for (unsigned long nr = 512; nr <= 547; nr++)
         other += raw(nr) != -ENOSYS;
     printf("%d answered\n", other);
