@@ -22,6 +22,7 @@ from pygos.include.linux.mm_types import (
     VM_WIPEONFORK,
 )
 from pygos.mm.fault import charged_run
+from pygos.mm.frames import get_frames
 from pygos.mm.mm import Mm
 from pygos.mm.overcommit import vm_enough_memory
 from pygos.mm.tlb import enter_run, map_run, present, protect_hosted
@@ -38,14 +39,15 @@ _COPIED: Final = (
 )  # fmt: skip
 #: Up to so many private pages are copied at once instead of at their first write.
 _EAGER_PAGES: Final = 512
-_PRIVATE_WRITABLE: Final = PTE_ANON | PTE_WRITE
 
 
 def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
     """A copy-on-write copy of `mm`, which `parent_cpu` (stopped) runs in. ENOMEM."""
     pages = sum((v.end - v.start) >> 12 for v in mm.vmas if v.flags & VM_ACCOUNT)
     vm_enough_memory(mm, pages)
-    mine = _writable(mm)
+    pt = mm.pt
+    anon = [vpn for vpn, pte in pt.items() if pte & PTE_ANON]
+    mine = [vpn for vpn in anon if pt[vpn] & PTE_WRITE]
     eager = len(mine) <= _EAGER_PAGES and mm.zone.nr_free > mm.zone.high_wmark + _EAGER_PAGES
     if eager and mm.memcg is not None and mm.memcg.headroom() <= _EAGER_PAGES:
         eager = False
@@ -60,13 +62,13 @@ def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
         mm.exe_file.f_count += 1
         mm.exe_file.f_inode.i_writecount -= 1
         child.exe_file = mm.exe_file
-    child.pt = mm.pt.copy()
-    refcount = mm.zone.refcount
-    for pte in child.pt.values():
-        if pte & PTE_ANON:
-            refcount[pte >> 12] += 1
+    child.pt = pt.copy()
     if eager and mine:
-        _copy_frames(mm, child, sorted(mine))
+        get_frames(mm.zone, [pt[vpn] >> 12 for vpn in anon if not pt[vpn] & PTE_WRITE])
+        mine.sort()
+        _copy_frames(mm, child, mine)
+    else:
+        get_frames(mm.zone, [pt[vpn] >> 12 for vpn in anon])
     if mm.patches is not None:
         child.patches = mm.patches.fork()
     _dup_vmas(mm, child)
@@ -76,15 +78,10 @@ def dup_mm(mm: Mm, parent_cpu: Cpu) -> Mm:
     return child
 
 
-def _writable(mm: Mm) -> list[int]:
-    """The private pages that the parent can write to."""
-    return [
-        vpn for vpn, pte in mm.pt.items() if pte & _PRIVATE_WRITABLE == _PRIVATE_WRITABLE
-    ]
-
-
 def _write_protect(mm: Mm, vpns: list[int]) -> None:
     """Make the private writable pages of the parent copy-on-write."""
+    if not vpns:
+        return
     pt = mm.pt
     pt.update({vpn: pt[vpn] ^ PTE_WRITE for vpn in vpns})
     protect_hosted(mm, sorted([vpn for vpn in vpns if pt[vpn] & PTE_HOSTED]))
@@ -117,7 +114,6 @@ def _copy_run(mm: Mm, child: Mm, vpn: int, count: int) -> int:
     first = expected = pt[vpn]
     source, target = first & ~0xFFF, pfn << 12
     start = vpn
-    old = []
     for page in range(vpn, vpn + count):
         pte = pt[page]
         if pte != expected:
@@ -128,11 +124,9 @@ def _copy_run(mm: Mm, child: Mm, vpn: int, count: int) -> int:
             start, first, source = page, pte, pte & ~0xFFF
             expected = pte
         expected += 4096
-        old.append(pte >> 12)
     size = (vpn + count - start) << 12
     mem[target : target + size] = mem[source : source + size]
     _enter_copy(child, start, target | first & 0xFFF, vpn + count - start)
-    zone.put_many(old)
     return count
 
 

@@ -14,10 +14,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pygos.include.errno import EFAULT, ENAMETOOLONG
-from pygos.include.linux.mm_types import PTE_ANON, PTE_HOSTED, PTE_READ, PTE_WRITE, MmBase
+from pygos.include.linux.mm_types import (
+    PTE_ANON,
+    PTE_HOSTED,
+    PTE_READ,
+    PTE_WRITE,
+    VM_ACCOUNT,
+    MmBase,
+)
 from pygos.include.linux.platform import TASK_SIZE, Access
 from pygos.mm.fault import Fault, fault_page
-from pygos.mm.vma import account, drop_vma
+from pygos.mm.frames import put_frames
+from pygos.mm.vma import drop_vma
 
 if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
@@ -266,17 +274,22 @@ def exit_mmap(mm: Mm) -> None:
     if mm.zone.current is mm:
         mm.zone.current = None
     mm.update_hiwater()
-    mm.zone.put_many([pte >> 12 for pte in mm.pt.values() if pte & PTE_ANON])
+    put_frames(mm.zone, [pte >> 12 for pte in mm.pt.values() if pte & PTE_ANON])
     mm.pt.clear()
     mm.rss_anon = mm.rss_file = mm.rss_shmem = 0
     vmas: list[Vma] = mm.vmas
     mm.vmas = []
     mm.starts = []
+    promised = 0
     for vma in vmas:
-        account(mm, vma.flags, -((vma.end - vma.start) >> 12))
+        if vma.flags & VM_ACCOUNT:
+            promised += (vma.end - vma.start) >> 12
         if vma.mapping is not None:
             vma.mapping.i_mmap.pop(vma, None)
         drop_vma(mm, vma)
+    mm.machine.commit_pages -= promised
+    mm.hiwater_vm = max(mm.hiwater_vm, mm.total_vm)
+    mm.total_vm = mm.data_vm = mm.exec_vm = mm.stack_vm = mm.locked_vm = 0
     if mm.exe_file is not None:
         mm.exe_file.f_inode.i_writecount += 1
         mm.machine.fs_hooks.fput(mm.exe_file)

@@ -456,6 +456,14 @@ class Zone:
             self.freed_used += len(dead)
             self._free_sorted(dead)
 
+    def free_run(self, pfn: int, count: int) -> None:
+        """Free a run of single frames whose last references are gone."""
+        if self.page_memcg is not None:
+            self._uncharge(range(pfn, pfn + count))
+        self.nr_free += count
+        self.freed_used += count
+        self._free_range(pfn, count)
+
     def _uncharge(self, pfns: Iterable[int]) -> None:
         from pygos.mm.memcontrol import uncharge_frames
 
