@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: The names of all platforms, as --platform takes them.
 NAMES: Final = ("ptrace", "systrap")
 #: Fastest first.
-AUTO: Final[tuple[str, ...]] = ("ptrace",)
+AUTO: Final[tuple[str, ...]] = ("systrap", "ptrace")
 #: For programs that nobody trusts: in it no system call of a guest is ever executed.
 STRICT: Final = "ptrace"
 
