@@ -20,6 +20,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pygos.cli.client import RUN
+from pygos.cli.main import exit_status
 from pygos.cli.peer import credentials
 from pygos.cli.serve import Spare, serve
 
@@ -214,6 +215,8 @@ class Server:
             os.close(self._wake)
             os.close(self._waker)
             status = work()
+        except BaseException as error:  # the last place where anything can be said
+            status = exit_status(error)
         finally:
             os._exit(status)
 
