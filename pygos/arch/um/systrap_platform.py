@@ -115,7 +115,11 @@ class UmSystrap(UmPlatform):
         space = self.new_space()
         cpu = space.new_cpu()
         try:
-            if self._await(cpu.addr) < 0:
+            for _ in range(_DEAF * _DEAF):  # a busy host may take its time
+                code = self._await(cpu.addr)
+                if code not in (-_EINTR, -_ETIMEDOUT):
+                    break
+            if code < 0:
                 raise HostError("a guest thread does not start; try --platform ptrace")
             self.shape = FrameShape(cpu.area)
         except ValueError as error:
