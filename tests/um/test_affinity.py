@@ -94,4 +94,34 @@ def test_guest_that_makes_system_calls_comes_home(machine: Guest) -> None:
     for _ in range(1000):
         machine.trap(cpu)
     assert not cpu.stub.away
+    if machine.um.systrap:
+        machine.um.spin.leave()  # where it may have found out that spinning pays
+    assert os.sched_getaffinity(cpu.pid) == {machine.um.affinity.home}
+
+
+@pytest.mark.only_on("systrap")
+def test_spinning_is_left_when_it_gets_slower(machine: Guest, platform: str) -> None:
+    """The policy alone, with times made up: pinned 5 us a stop, spinning 2, then 9."""
+    from pygos.arch.um import spin as module
+    from pygos.arch.um.spin import Spin
+
+    cpu = machine.cpu(GETPID_LOOP)
+    machine.trap(cpu)
+    now = 0
+    module_clock = module.monotonic_ns
+    spin = Spin(machine.um.affinity)
+    module.monotonic_ns = lambda: now  # type: ignore[assignment]
+    try:
+        seen = []
+        following = spin.review(cpu)
+        for each in (5000, 2000, 2000, 9000, 5000, 6000, 5800):
+            now += following * each
+            following = spin.review(cpu)
+            seen.append(spin.on)
+        now += following * 1_000_000  # it computes
+        spin.review(cpu)
+    finally:
+        module.monotonic_ns = module_clock
+    assert seen == [True, True, True, False, False, True, False]
+    assert not spin.on
     assert os.sched_getaffinity(cpu.pid) == {machine.um.affinity.home}
