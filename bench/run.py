@@ -68,6 +68,7 @@ class Bench:
             self.scratch = Path(name)
             for side in self.sides:
                 stack.callback(side.close)
+            stack.callback(self.stop_daemon)
             self.micro = compile_micro(self.scratch)
             stack.enter_context(busy_loops(_LOOPS) if self.mode == "busy" else nullcontext())
             for row in ROWS:
@@ -147,18 +148,29 @@ class Bench:
 
     @property
     def env(self) -> dict[str, str]:
-        return {"PYTHONPATH": str(ROOT), "HOME": str(self.scratch)}
+        """With a place of its own for daemons, so that none but ours is met."""
+        place = {"XDG_RUNTIME_DIR": str(self.scratch), "HOME": str(self.scratch)}
+        return {**place, "PYTHONPATH": str(ROOT)}
 
     def cold_sample(self, side: Side) -> float:
-        command = self.command(side, "/bin/true")
+        command = self.command(side, "/bin/true", extra=["--no-daemon"])
         return self.sides[0].run(command, self.scratch, self.env)[1]
 
     def warm_sample(self, side: Side) -> float:
-        raise Failed("no warm start in this tree")
+        """A run by the daemon, after two that make it ready for such runs."""
+        command = self.command(side, "/bin/true", extra=["--warm"])
+        runs = [self.sides[0].run(command, self.scratch, self.env)[1] for _ in range(3)]
+        return runs[-1]
+
+    def stop_daemon(self) -> None:
+        env = {**os.environ, **self.env}
+        command = [*_PYGOS, "daemon", "stop"]
+        subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
 
     def idle_sample(self, side: Side) -> float:
         """MiB that the process of a machine at rest keeps, its guests' pages included."""
-        command = self.command(side, "sh", "-c", "echo ready; exec sleep 100")
+        program = ("sh", "-c", "echo ready; exec sleep 100")
+        command = self.command(side, *program, extra=["--no-daemon"])
         env = {**os.environ, **self.env}
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
