@@ -32,6 +32,7 @@ from pygos.fs.namei import (
     vfs_unlink,
 )
 from pygos.fs.permission import may_linkat
+from pygos.fs.walk import walk_name
 from pygos.include.errno import (
     EACCES,
     EBUSY,
@@ -57,6 +58,7 @@ from pygos.include.linux.fs import (
     S_IFMT,
     S_IFREG,
     S_IFSOCK,
+    Path,
 )
 from pygos.include.linux.syscalls import (
     DirFd,
@@ -81,7 +83,6 @@ from pygos.include.uapi.fs import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHIT
 from pygos.kernel.capability import root_kuid
 
 if TYPE_CHECKING:
-    from pygos.include.linux.fs import Path
     from pygos.include.linux.sched import Task
 
 _SPECIAL = (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK)
@@ -328,7 +329,14 @@ def faccessat2(task: Task, dfd: DirFd, filename: PathArg, mode: Int, flags: Flag
     own = task.cred
     asking = own if flags & AT_EACCESS else _real_cred(own)
     if asking is own:
-        _check_access(task, path_lookup(task, dfd, filename, how), mode)
+        if not filename:
+            _check_access(task, path_lookup(task, dfd, filename, how), mode)
+            return 0
+        mnt, dentry = walk_name(task, dfd, filename, how & LOOKUP_FOLLOW != 0, True)
+        if dentry.d_inode is None:
+            return -ENOENT.errno
+        if mode:
+            _check_access(task, Path(mnt, dentry), mode)
         return 0
     task.cred = asking
     try:
@@ -361,7 +369,7 @@ def readlinkat(task: Task, dfd: DirFd, pathname: PathArg, buf: UserAddr, bufsiz:
     path = path_lookup(task, dfd, pathname, LOOKUP_EMPTY)
     inode = path.inode
     if inode.i_mode & S_IFMT != S_IFLNK:
-        raise EINVAL if pathname else ENOENT
+        return -EINVAL.errno if pathname else -ENOENT.errno  # what realpath(3) mostly gets
     touch_atime(path.mnt, inode)
     text = inode.i_link
     if text is None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from struct import Struct, calcsize
 from typing import TYPE_CHECKING
 
 from pygos.fs.walk import LOOKUP_FOLLOW, path_lookup, walk_name
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
 _NSEC = 1_000_000_000
 _PACK = Stat.STRUCT.pack
 _PACK_STATX = Statx.STRUCT.pack
+#: The same for a file without special attributes: what it doesn't have is zero.
+_PACK_STATX_PLAIN = Struct("<IIQIIIHHQQQQqIiqIiqIiqIiIIIIQ").pack
+_STATX_PAD = bytes(Statx.SIZE - calcsize("<IIQIIIHHQQQQqIiqIiqIiqIiIIIIQ"))
+_ATTR_MASK = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_MOUNT_ROOT
 #: Numbers of mounts that are never used again begin here (fs/statmount.py).
 _UNIQUE = 1 << 31
 #: The fields after stx_mnt_id: direct I/O, subvolume, atomic writes, spares.
@@ -72,7 +77,11 @@ def generic_fillattr(inode: Inode) -> Kstat:
 def vfs_getattr(task: Task, path: Path, inode: Inode) -> Kstat:
     """The attributes of a place; `inode` is the file's where one is open."""
     found = inode.i_op.getattr(task, path, inode) if inode.i_op.has_getattr else None
-    stat = generic_fillattr(inode) if found is None else found
+    return _seen_through(path, generic_fillattr(inode) if found is None else found)
+
+
+def _seen_through(path: Path, stat: Kstat) -> Kstat:
+    """With what the mount adds."""
     stat.mnt_id = path.mnt.mnt_id
     if path.dentry is path.mnt.mnt_root:
         stat.attributes |= STATX_ATTR_MOUNT_ROOT
@@ -235,6 +244,32 @@ def pack_statx(k: Kstat, mask: int) -> bytes:
     )  # fmt: skip
 
 
+def statx_bytes(task: Task, path: Path, inode: Inode, mask: int) -> bytes:
+    """struct statx of a place, 256 bytes."""
+    k = inode.i_op.getattr(task, path, inode) if inode.i_op.has_getattr else None
+    if k is None and (
+        inode.i_flags & (S_IMMUTABLE | S_APPEND)
+        or task.cred.user_ns is not None
+        or mask & STATX_MNT_ID_UNIQUE
+    ):
+        k = generic_fillattr(inode)
+    if k is not None:
+        return pack_statx(_shown(task, _seen_through(path, k)), mask)
+    mnt = path.mnt
+    atime, mtime, ctime, btime = inode.i_atime, inode.i_mtime, inode.i_ctime, inode.i_btime
+    sb, rdev = inode.i_sb, inode.i_rdev
+    have = STATX_BASIC_STATS | STATX_MNT_ID
+    return _PACK_STATX_PLAIN(
+        have | STATX_BTIME if btime else have, sb.s_blocksize,
+        STATX_ATTR_MOUNT_ROOT if path.dentry is mnt.mnt_root else 0,
+        inode.i_nlink, inode.i_uid, inode.i_gid, inode.i_mode, 0, inode.i_ino, inode.i_size,
+        inode.i_blocks, _ATTR_MASK, atime // _NSEC, atime % _NSEC, 0,
+        btime // _NSEC, btime % _NSEC, 0, ctime // _NSEC, ctime % _NSEC, 0,
+        mtime // _NSEC, mtime % _NSEC, 0, major(rdev) if rdev else 0, minor(rdev) if rdev else 0,
+        major(sb.s_dev), minor(sb.s_dev), mnt.mnt_id,
+    ) + _STATX_PAD  # fmt: skip
+
+
 @syscall
 def statx(
     task: Task, dfd: DirFd, filename: PathOrNull, flags: Flags, mask: UInt, buffer: Out[Statx]
@@ -247,6 +282,13 @@ def statx(
         raise EINVAL
     if flags & ~(_STAT_FLAGS | AT_STATX_SYNC_TYPE):
         raise EINVAL
-    path, inode = stat_target(task, dfd, filename, flags)
-    buffer.mem.write(buffer.addr, pack_statx(_shown(task, vfs_getattr(task, path, inode)), mask))
+    if filename:
+        mnt, dentry = walk_name(task, dfd, filename, not flags & AT_SYMLINK_NOFOLLOW, True)
+        found = dentry.d_inode
+        if found is None:
+            return -ENOENT.errno
+        path, inode = Path(mnt, dentry), found
+    else:
+        path, inode = stat_target(task, dfd, filename, flags)
+    buffer.mem.write(buffer.addr, statx_bytes(task, path, inode, mask))
     return 0
