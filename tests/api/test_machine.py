@@ -6,10 +6,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pygos
+from pygos.host.files import HostFiles
 
 pytestmark = pytest.mark.boots
 
@@ -123,3 +126,33 @@ def test_input_and_output_may_be_large(machine: pygos.Machine) -> None:
 def test_importing_pygos_imports_nothing_of_the_kernel() -> None:
     code = "import sys, pygos; print([m for m in sys.modules if m.startswith('pygos.')])"
     assert subprocess.check_output([sys.executable, "-c", code]) == b"[]\n"
+
+
+def test_files_of_the_host_are_read_once(
+    machine: pygos.Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of the host's files stay cached from run to run, until the file changes."""
+    reads: list[int] = []
+    pread_into = HostFiles.pread_into
+
+    def counted(self: HostFiles, handle: int, offset: int, buffers: Any) -> int:
+        count = pread_into(self, handle, offset, buffers)
+        reads.append(count)
+        return count
+
+    monkeypatch.setattr(HostFiles, "pread_into", counted)
+    path = tmp_path / "data"
+    path.write_bytes(b"x" * 300_000)
+    command = ["sha256sum", str(path)]
+    first = machine.run(command).stdout
+    assert sum(reads) >= 300_000
+    reads.clear()
+    assert machine.run(command).stdout == first
+    assert reads == []
+    for module in ("hostfs.file", "hostfs.inode", "overlayfs.inode", "overlayfs.dir"):
+        monkeypatch.setattr(f"pygos.fs.{module}.VALID_FOR", 0)  # names are asked for each time
+    assert machine.run(command).stdout == first
+    assert reads == []
+    path.write_bytes(b"y" * 300_000)
+    assert machine.run(command).stdout != first
+    assert sum(reads) >= 300_000
