@@ -20,12 +20,15 @@ from pygos.include.uapi.fcntl import (
     SEEK_SET,
 )
 from pygos.include.uapi.resource import RLIM_INFINITY, RLIMIT_FSIZE
+from pygos.include.uapi.stat import S_ISGID, S_ISUID
 from pygos.mm.filemap import file_mmap, filemap_read, filemap_write
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File
     from pygos.include.linux.mm_types import IoBuffer, Mapping, Vma
     from pygos.include.linux.sched import Task
+
+_SET_ID: Final = S_ISUID | S_ISGID
 
 
 def generic_write_checks(task: Task, file: File, count: int, pos: int) -> int:
@@ -116,8 +119,10 @@ class GenericFileOperations(FileOperations):
         allowed = generic_write_checks(task, file, count, pos)
         if allowed != count:
             buf.length = allowed
-        file_remove_privs(task, file)
         inode = file.f_inode
+        if inode.i_mode & _SET_ID or inode.i_xattrs is not None:
+            file_remove_privs(task, file)
+            inode = file.f_inode
         inode.i_mtime = inode.i_ctime = inode.i_sb.machine.clock.realtime()
         count = filemap_write(task, file, buf, pos)
         if file.f_flags & O_DSYNC:

@@ -337,7 +337,8 @@ def read_into(mapping: Mapping, pos: int, count: int) -> bytes:
 
 
 def filemap_write(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
-    """Write through the page cache, extending the file; bytes written.
+    """Write through the page cache, extending the file; bytes written. Times are the
+    caller's business.
 
     ENOSPC, EFAULT, and errors of reading pages that are only partly overwritten.
     """
@@ -354,6 +355,12 @@ def filemap_write(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
     mapping.referenced = True
     if pos > inode.i_size:
         pagecache_isize_extended(mapping, inode.i_size)
+    skip = pos & 0xFFF
+    if buf.length + skip <= 4096 and (pfn := mapping.pages.get(pos >> 12)) is not None:
+        done = _write_page(task, mapping, buf, pos, (pfn << 12) + skip)
+        if pos + done > inode.i_size:
+            inode.i_size = pos + done
+        return done
     done = 0
     clean = len(mapping.dirty)
     chunk = _WRITE_CHUNK << 12
@@ -376,10 +383,19 @@ def filemap_write(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
     except Errno:
         if not done:
             raise
-    if done:
-        task.io_write += len(mapping.dirty) - clean << 12
-        inode.i_mtime = inode.i_ctime = mapping.machine.clock.realtime()
+    task.io_write += len(mapping.dirty) - clean << 12
     return done
+
+
+def _write_page(task: Task, mapping: Mapping, buf: IoBuffer, pos: int, target: int) -> int:
+    """Write within one cached page, whose byte `pos` is at `target` in RAM. EFAULT."""
+    data = buf.take(buf.length)
+    count = len(data)
+    mapping.machine.zone.mem[target : target + count] = data
+    if not mapping.keep and count and pos >> 12 not in mapping.dirty:
+        mapping.dirty.add(pos >> 12)
+        task.io_write += 4096
+    return count
 
 
 def _write_chunk(mapping: Mapping, buf: IoBuffer, pos: int, want: int) -> int:
