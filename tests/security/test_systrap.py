@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on um-systrap, whose guests run code of ours with a few calls of the host's.
+
+What a guest may try: jump anywhere into the stub with any registers, forge all that lies in its
+thread areas, lie about being at rest, block the signals by which it is interrupted. It may hurt
+itself; nothing else may change. `PYGOS_ATTACKS=20` tries that many times as much.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+import pygos
+from pygos.host import machine_code as mc
+from pygos.host.layout import STUB_CODE
+from tests.security import systrap
+from tests.security.conftest import Compiler
+
+pytestmark = [pytest.mark.boots, pytest.mark.timeout(300)]
+
+_TIMES = int(os.environ.get("PYGOS_ATTACKS", "1"))
+_SEED = os.environ.get("PYGOS_SEED", "1")
+
+
+@pytest.fixture
+def machine() -> Iterator[pygos.Machine]:
+    with pygos.Machine(memory="256m", cpus=2, user="0", platform="systrap") as machine:
+        yield machine
+
+
+def _children() -> dict[int, str]:
+    """Host processes of this one, and what they are called."""
+    found = {}
+    for pid in Path("/proc/self/task").iterdir():
+        for child in (pid / "children").read_text().split():
+            try:
+                found[int(child)] = Path(f"/proc/{child}/comm").read_text().strip()
+            except OSError:
+                continue
+    return found
+
+
+class Watch:
+    """Looks at the host's side of the stubs while an attack runs."""
+
+    def __init__(self) -> None:
+        self.before = _children()
+        self.strange: list[str] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        assert not self.strange
+
+    def _look(self) -> None:
+        while not self._over.wait(0.05):
+            for pid, name in _children().items():
+                if pid not in self.before and name != "pygos-guest":
+                    self.strange.append(f"process {name}")
+                self._look_at_files(pid)
+
+    def _look_at_files(self, pid: int) -> None:
+        if pid in self.before:
+            return
+        try:
+            files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        except OSError:
+            return
+        self.strange += [
+            f"{pid} has {file}" for file in files if "pygos-ram" not in file and "event" not in file
+        ]
+
+
+def _run(machine: pygos.Machine, binary: str, *args: str, timeout: float = 120) -> list[str]:
+    with Watch():
+        result = machine.run([binary, *args], timeout=timeout)
+    again = machine.run(["/bin/sh", "-c", "echo still here"], timeout=20)
+    assert again.stdout == b"still here\n"
+    assert "Oops" not in machine.dmesg()
+    return result.stdout.decode().splitlines()
+
+
+def test_t_esc_05_calls_by_the_stubs_own_instructions(
+    machine: pygos.Machine, compile_c: Compiler
+) -> None:
+    lines = _run(machine, compile_c(systrap.program(systrap.CALLS)))
+    assert lines[-1] == "end"
+    assert [line for line in lines if line.endswith("BAD")] == []
+    assert len(lines) == 19
+    assert not Path("/tmp/t-esc-05-from-the-stub").exists()
+
+
+def test_t_esc_06_what_can_be_written_above_the_guest(
+    machine: pygos.Machine, compile_c: Compiler
+) -> None:
+    """Of the stub its own page of positions; of an area all but the thread page."""
+    lines = _run(machine, compile_c(systrap.program(systrap.PAGES)))
+    writable = [line.split()[0] for line in lines if line.endswith("1")]
+    assert set(writable) <= {"stub+12000", "area+0", "area+2000", "area+3000"}
+    assert "area+1000 10" in lines
+    assert "stub+0 10" in lines
+
+
+def test_t_esc_07_jumps_to_every_byte_of_the_stub(
+    machine: pygos.Machine, compile_c: Compiler
+) -> None:
+    binary = compile_c(systrap.program(systrap.OFFSETS))
+    assert _run(machine, binary, str(_TIMES), _SEED, timeout=280) == ["1", "unharmed"]
+    assert not Path("/tmp/t-esc-07-offsets").exists()
+
+
+def test_t_esc_07_siblings_forge_their_areas(machine: pygos.Machine, compile_c: Compiler) -> None:
+    binary = compile_c(systrap.program(systrap.FORGE))
+    assert _run(machine, binary, str(32 * _TIMES), _SEED) == ["1", "unharmed"]
+
+
+def test_t_esc_07_every_field_of_the_control_page(
+    machine: pygos.Machine, compile_c: Compiler
+) -> None:
+    binary = compile_c("#include <pthread.h>\n" + systrap.program(systrap.FIELDS))
+    step = max(8 // _TIMES, 1)
+    assert _run(machine, binary, str(step), _SEED, timeout=280) == ["1", "unharmed"]
+
+
+def test_t_ent_03_forged_signal_frames(machine: pygos.Machine, compile_c: Compiler) -> None:
+    binary = compile_c(systrap.program(systrap.FRAMES))
+    assert _run(machine, binary) == ["1", "unharmed"]
+
+
+@pytest.mark.parametrize("how", ["0", "1"])
+def test_t_dos_04_a_guest_that_takes_no_signals_is_ended(
+    machine: pygos.Machine, compile_c: Compiler, how: str
+) -> None:
+    binary = compile_c(systrap.program(systrap.DEAF))
+    assert _run(machine, binary, how, timeout=30) == ["1"]
+
+
+@pytest.mark.parametrize("how", ["0", "1", "2", "3"])
+def test_t_dos_04_a_guest_that_wakes_the_kernel_for_ever(
+    machine: pygos.Machine, compile_c: Compiler, how: str
+) -> None:
+    binary = compile_c(systrap.program(systrap.NOISE))
+    assert _run(machine, binary, how, timeout=60) == ["in time", "unharmed", "1"]
+
+
+def test_t_race_02_a_thread_that_only_says_it_is_at_rest_sees_nothing(
+    machine: pygos.Machine, compile_c: Compiler
+) -> None:
+    binary = compile_c(systrap.program(systrap.LIAR))
+    assert _run(machine, binary, str(12 * _TIMES)) == ["1 0"]
+
+
+def test_t_ent_09_bases_anywhere_and_the_patched_entry(
+    machine: pygos.Machine, compile_c: Compiler
+) -> None:
+    text = f"#define PATCHED {STUB_CODE + mc.STUB_PATCHED:#x}UL\n"
+    binary = compile_c(text + systrap.program(systrap.BASES))
+    assert _run(machine, binary) == ["1", "unharmed"]
