@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 EXIT_NOT_RUNNING: Final = 3
 _PATIENCE: Final = 30
 _PATH_MAX: Final = 107
+#: Something of everything that ordinary programs do first.
+_REHEARSAL: Final = "cd /tmp; echo line > file; cat file | (read a; exit 3); ls -la / >&2; rm file"
 
 
 class DaemonError(PygosError):
@@ -125,12 +127,12 @@ def rehearse() -> None:
     PygosError if the host doesn't allow machines.
     """
     from pygos._api import Machine
+    from pygos.init.calls import prepare_decoders
 
+    prepare_decoders()
     with Machine(root="host") as machine:
-        for program in ("/bin/true", "/usr/bin/true"):
-            if os.path.exists(program):
-                machine.run([program], cwd="/")
-                break
+        if os.path.exists("/bin/sh"):
+            machine.run(["/bin/sh", "-c", _REHEARSAL], cwd="/")
 
 
 def status(say: Callable[[str], object]) -> int:

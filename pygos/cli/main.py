@@ -101,6 +101,9 @@ def dispatch(argv: list[str]) -> object:
 
 
 def _run_cold(argv: list[str], options: Options, command: tuple[str, ...]) -> int:
+    import gc
+
+    gc.disable()  # nothing that is imported or booted becomes garbage; see run.boot
     if (options.warm or os.environ.get("PYGOS_DAEMON") == "1") and not options.no_daemon:
         from pygos.cli.daemon import warm
 
@@ -112,9 +115,29 @@ def _run_cold(argv: list[str], options: Options, command: tuple[str, ...]) -> in
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the status to exit with."""
+    """Run the command line; the status to exit with. The process' own command line (None): exit."""
     try:
         status = dispatch(list(sys.argv[1:] if argv is None else argv))
     except BaseException as error:  # the last place where anything can be said
         status = exit_status(error)
-    return status if isinstance(status, int) else 0
+    number = status if isinstance(status, int) else 0
+    if argv is None:
+        leave(number)
+    return number
+
+
+def leave(status: int) -> None:
+    """Exit without taking the interpreter apart, which takes longer than many a program.
+
+    Returns if the output can't be flushed: the interpreter says so.
+    """
+    import atexit
+
+    atexit._run_exitfuncs()
+    try:
+        for file in (sys.stdout, sys.stderr):
+            if file is not None:
+                file.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(status & 0xFF)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -139,9 +140,12 @@ def boot(settings: dict[str, Any]) -> Kernel:
     from pygos.init.main import boot as boot_kernel
 
     try:
-        return boot_kernel(BootConfig(**settings))
+        kernel = boot_kernel(BootConfig(**settings))
     except HostError as error:
         raise PlatformUnavailable(str(error)) from error
+    gc.freeze()  # what there is now stays: collections needn't look at it
+    gc.enable()
+    return kernel
 
 
 def strace_sink(options: Options) -> Any:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from pygos.arch.x86.entry.syscall_64 import SYSCALLS
 from pygos.arch.x86.regs import SYSCALL_ARGS
-from pygos.kernel.decode import BeyondTable, LazyDecoder, NoSyscall
+from pygos.kernel.decode import BeyondTable, LazyDecoder, NoSyscall, decoder_of
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -59,8 +60,10 @@ def _handlers(modules: list[str]) -> dict[str, Callable[..., Any]]:
     for module_name in modules:
         module = import_module(module_name)
         for value in vars(module).values():
+            if type(value) is not FunctionType or value.__module__ != module_name:
+                continue
             info = getattr(value, "__syscall__", None)
-            if info is None or value.__module__ != module_name:
+            if info is None:
                 continue
             if found.setdefault(info.name, value) is not value:
                 raise ValueError(f"system call {info.name} is defined twice: {module_name}")
@@ -92,6 +95,12 @@ class LazyImport:
         if self.table[self.nr] is self:
             self.table[self.nr] = decoder
         return decoder(task, regs)
+
+
+def prepare_decoders() -> None:
+    """Import all handlers and compile their decoders: for who will start many machines."""
+    for handler in all_handlers().values():
+        decoder_of(handler, SYSCALL_ARGS)
 
 
 def build_table() -> list[Any]:

@@ -200,6 +200,15 @@ def make_decoder(handler: Callable[..., Any], arg_regs: tuple[int, ...]) -> Deco
     return decoder
 
 
+def decoder_of(handler: Callable[..., Any], arg_regs: tuple[int, ...]) -> Decoder:
+    """The decoder of one handler, compiled once for all machines of this process."""
+    made: tuple[tuple[int, ...], Decoder] | None = getattr(handler, "__decoder__", None)
+    if made is None or made[0] != arg_regs:
+        made = arg_regs, make_decoder(handler, arg_regs)
+        handler.__decoder__ = made  # type: ignore[attr-defined]
+    return made[1]
+
+
 class LaterDecoder:
     """Compiles the deferring decoder of a handler when it is first needed.
 
@@ -248,7 +257,7 @@ class LazyDecoder:
         self.arg_regs = arg_regs
 
     def __call__(self, task: Task, regs: memoryview) -> int | None:
-        decoder = make_decoder(self.handler, self.arg_regs)
+        decoder = decoder_of(self.handler, self.arg_regs)
         if self.table[self.nr] is self:
             self.table[self.nr] = decoder
         return decoder(task, regs)
