@@ -44,6 +44,17 @@ class Results:
         return value / native if value and native else None
 
     @property
+    def noise(self) -> float:
+        """How far the native figures of a quiet run lie apart from round to round: the median of
+        (upper quartile - lower quartile) / median."""
+        spreads = []
+        for samples in self.samples.get("free", {}).get("native", {}).values():
+            if len(samples) > 3:
+                low, middle, high = statistics.quantiles(samples)
+                spreads.append((high - low) / middle)
+        return statistics.median(spreads) if spreads else 0.0
+
+    @property
     def best(self) -> str:
         """The configuration that stands for pygos: that of the fastest platform."""
         sides = {side for by_side in self.samples.values() for side in by_side}
@@ -155,7 +166,8 @@ def host_line(results: Results) -> str:
     host = results.host
     return (
         f"{host['cpu']}, {host['cpus']} CPUs, Linux {host['kernel']}, {host['python']}; "
-        f"tree {host['tree']}, {host['date']}, load {host['load']} at the start"
+        f"tree {host['tree']}, {host['date']}, load {host['load']} at the start, "
+        f"native figures within {results.noise:.0%}"
     )
 
 
