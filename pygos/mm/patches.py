@@ -43,6 +43,7 @@ _PAGE: Final = 4096
 #: How far from a site its pool may be: a jump reaches 2 GiB.
 REACH: Final = (1 << 31) - (1 << 20)
 MAX_POOLS: Final = 16
+_MAX_REFUSED: Final = 1024
 POOL_NAME: Final = "[pygos]"
 _POOL_FLAGS: Final = VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYEXEC | VM_DONTDUMP
 
@@ -225,6 +226,12 @@ class Patches:
         """A site was changed."""
         self.pages.setdefault(site.addr >> 12, []).append(site)
 
+    def refuse(self, site: int) -> None:
+        """A site is not to be looked at again. A guest can make up any number of them."""
+        if len(self.refused) >= _MAX_REFUSED:
+            self.refused.clear()
+        self.refused.add(site)
+
 
 def others_run(mm: Mm, task: Task | None) -> bool:
     """Does a thread of the mm other than `task` run the program's code right now?"""
@@ -254,8 +261,8 @@ def write_code(mm: Mm, vma: Vma, vpn: int, pieces: list[tuple[int, bytes]], runn
     base = (pfn - vpn) << 12
     for addr, code in pieces:
         mm.mem[base + addr : base + addr + len(code)] = code
-    if copied and not cached:
-        sync(mm)
+    if copied:
+        sync(mm)  # the cache may give its page away without looking for it here
         if kept:
             mm.zone.put_many([pte >> 12])
     return cached

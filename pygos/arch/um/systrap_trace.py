@@ -44,11 +44,22 @@ def attach(cpu: SysCpu) -> None:
     except ProcessLookupError:
         return
     except OSError as error:
+        if _is_dead(cpu.pid):
+            return
         raise HostError(f"cannot trace a guest thread: {error}; try --platform ptrace") from None
     if status & 0xFF != 0x7F:
         return
     cpu.traced = True
     cpu.set_fpu(image)
+
+
+def _is_dead(pid: int) -> bool:
+    """Has the host ended it although it was at rest, as it seemed?"""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except OSError:
+        return True
 
 
 def detach(cpu: SysCpu) -> None:

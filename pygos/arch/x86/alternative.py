@@ -67,9 +67,9 @@ def patch_site(cpu: Cpu) -> None:
         return  # who restarts a call, or jumps there, may trap at a site that is patched
     try:
         if not _patch(mm, task, patches, site, cpu.regs[ORIG_RAX]):
-            patches.refused.add(site)
+            patches.refuse(site)
     except (Fault, OutOfMemory):
-        patches.refused.add(site)
+        patches.refuse(site)
     mm.patches = patches
 
 
