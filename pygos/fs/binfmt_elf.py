@@ -30,9 +30,10 @@ from pygos.include.uapi.personality import (
     PER_CLEAR_ON_SETID,
     READ_IMPLIES_EXEC,
 )
-from pygos.mm.exec import populate_segment, setup_stack
-from pygos.mm.mmap import do_mmap, do_munmap
-from pygos.mm.unmapped import TASK_UNMAPPED_BASE
+from pygos.mm.exec import map_segment, populate_segment, setup_stack
+from pygos.mm.mmap import do_mmap
+from pygos.mm.unmapped import TASK_UNMAPPED_BASE, get_unmapped_area, mmap_min_addr, note_hole
+from pygos.mm.vma import vmas_in
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -48,6 +49,9 @@ _RLIMIT_STACK, _RLIM_INFINITY = 3, (1 << 64) - 1
 _STACK_RESERVE = 128 * 1024
 _MIN_GAP, _MAX_GAP = 128 << 20, TASK_SIZE // 6 * 5
 _CLK_TCK = 100
+#: machine.misc: headers of programs that were run, by their bytes; so many at most.
+_PARSED = "elf_headers"
+_MAX_PARSED = 128
 #: What kernel/rseq.py knows of struct rseq, and its alignment.
 RSEQ_FEATURE_SIZE, RSEQ_ALIGN = 28, 32
 #: Bytes a signal frame needs besides the XSAVE image.
@@ -73,23 +77,39 @@ class Phdr:
         return (flags & 4) >> 2 | flags & 2 | (flags & 1) << 2
 
 
-@dataclass(slots=True)
 class ElfFile:
-    """The headers of a program or interpreter."""
+    """The headers of a program or interpreter; never changed, as all who have the same share it.
 
-    type: int
-    entry: int
-    phoff: int
-    phdrs: list[Phdr]
+    `tidy`: segments are in order, in order inside and have no page in common.
+    """
 
-    @property
-    def loads(self) -> list[Phdr]:
-        return [phdr for phdr in self.phdrs if phdr.type == elf.PT_LOAD]
+    __slots__ = ("entry", "executable_stack", "loads", "phdrs", "phoff", "tidy", "type")
 
-    @property
-    def executable_stack(self) -> bool:
-        """PT_GNU_STACK asks for it; without one a 64-bit program's stack isn't executable."""
-        return any(ph.type == elf.PT_GNU_STACK and ph.flags & elf.PF_X for ph in self.phdrs)
+    def __init__(self, kind: int, entry: int, phoff: int, phdrs: list[Phdr]) -> None:
+        self.type = kind
+        self.entry = entry
+        self.phoff = phoff
+        self.phdrs = phdrs
+        self.loads = [phdr for phdr in phdrs if phdr.type == elf.PT_LOAD]
+        # PT_GNU_STACK asks for it; without one a 64-bit program's stack isn't executable.
+        self.executable_stack = any(
+            ph.type == elf.PT_GNU_STACK and ph.flags & elf.PF_X for ph in phdrs
+        )
+        self.tidy = _is_tidy(self.loads)
+
+
+def _is_tidy(loads: list[Phdr]) -> bool:
+    end = 0
+    for phdr in loads:
+        start = phdr.vaddr & PAGE_MASK
+        if start < end or phdr.memsz < phdr.filesz or not phdr.memsz:
+            return False
+        if phdr.filesz and (
+            phdr.offset < phdr.vaddr - start or (phdr.offset - phdr.vaddr) & PAGE_SIZE - 1
+        ):
+            return False
+        end = phdr.vaddr + phdr.memsz + PAGE_SIZE - 1 & PAGE_MASK
+    return end <= TASK_SIZE
 
 
 @dataclass(slots=True)
@@ -143,7 +163,15 @@ def parse_elf(task: Task, file: File, buf: bytes) -> ElfFile:
         data = kernel_read(task, file, phoff, size)
     if len(data) != size:
         raise ENOEXEC
-    return ElfFile(kind, entry, phoff, [Phdr(*row) for row in _PHDR.iter_unpack(data)])
+    known: dict[bytes, ElfFile] = task.machine.misc.setdefault(_PARSED, {})
+    headers = buf[: _EHDR.size] + data
+    found = known.get(headers)
+    if found is None:
+        if len(known) >= _MAX_PARSED:
+            known.clear()
+        rows = [Phdr(*row) for row in _PHDR.iter_unpack(data)]
+        found = known[headers] = ElfFile(kind, entry, phoff, rows)
+    return found
 
 
 def _open_interpreter(prm: BinPrm, program: ElfFile) -> File | None:
@@ -182,6 +210,7 @@ def _load(prm: BinPrm, program: ElfFile, interp_file: File | None) -> None:
         if interp is not None and interp_file is not None:
             linker = map_image(task, mm, interp_file, interp, None)
             entry, base = linker.entry, linker.bias
+            mm.linking = True
         _set_mm(prm, mm, image, randomize and space == 2)
         if task.personality & MMAP_PAGE_ZERO:
             _map_page_zero(task, mm)
@@ -264,20 +293,34 @@ def map_image(task: Task, mm: Mm, file: File, program: ElfFile, bias: int | None
         raise ENOMEM
     if bias is None:
         span = high - low + PAGE_SIZE - 1 & PAGE_MASK
-        flags = mman.MAP_PRIVATE | mman.MAP_ANONYMOUS | mman.MAP_NORESERVE
-        at = do_mmap(mm, task, None, 0, span, mman.PROT_NONE, flags, 0)
+        at = get_unmapped_area(mm, task, 0, span, 0)
+        note_hole(mm, at)  # the segments need not fill it
         bias = at - low
-        do_munmap(mm, at, span)
     image = Image(bias, program.entry + bias, TASK_SIZE, 0, TASK_SIZE, 0, 0, 0, 0)
+    room = _has_room(task, mm, program, low + bias, high + bias)
     for phdr in loads:
-        _map_segment(task, mm, file, phdr, bias)
+        _map_segment(task, mm, file, phdr, bias, room)
         _note_segment(image, phdr, bias)
         if phdr.offset <= program.phoff < phdr.offset + phdr.filesz:
             image.phdr = program.phoff - phdr.offset + phdr.vaddr + bias
     return image
 
 
-def _map_segment(task: Task, mm: Mm, file: File, phdr: Phdr, bias: int) -> None:
+def _has_room(task: Task, mm: Mm, program: ElfFile, start: int, end: int) -> bool:
+    """Do the segments go where nothing is and where anything may be?"""
+    return (
+        program.tidy
+        and not task.personality & READ_IMPLIES_EXEC
+        and mmap_min_addr(mm) <= start & PAGE_MASK
+        and end <= TASK_SIZE
+        and not start - program.loads[0].vaddr & PAGE_SIZE - 1
+        and not vmas_in(mm, start & PAGE_MASK, end + PAGE_SIZE - 1 & PAGE_MASK)
+    )
+
+
+def _map_segment(
+    task: Task, mm: Mm, file: File, phdr: Phdr, bias: int, room: bool
+) -> None:
     start = phdr.vaddr + bias
     page = start & PAGE_MASK
     skew = start - page
@@ -292,8 +335,11 @@ def _map_segment(task: Task, mm: Mm, file: File, phdr: Phdr, bias: int) -> None:
             raise ENOEXEC
         flags = mman.MAP_PRIVATE | mman.MAP_FIXED
         pgoff = phdr.offset - skew >> 12
-        do_mmap(mm, task, file, page, map_end - page, phdr.prot, flags, pgoff)
-        populate_segment(mm, page, map_end)
+        if room:
+            map_segment(mm, task, file, page, map_end, phdr.prot, pgoff)
+        else:
+            do_mmap(mm, task, file, page, map_end - page, phdr.prot, flags, pgoff)
+            populate_segment(mm, page)
     else:
         map_end = page
     _map_bss(task, mm, phdr, file_end, map_end, start + phdr.memsz)

@@ -323,7 +323,6 @@ def begin_new_exec(prm: BinPrm) -> Mm:
     if task.cgroups is not None and task.cgroups.memory is not None:
         mm.memcg = task.cgroups.memory.memcg
     cpu = mm.space.new_cpu()
-    cpu.set_fpu(None)
     task.flags &= ~PF_NOCPUID
     if task.flags & PF_NOTSC:
         cpu.set_traps(TRAP_TSC)

@@ -373,10 +373,9 @@ def _copy_mm(task: Task, child: Task, flags: int) -> None:
     if mm is None or cpu is None:
         return
     if flags & uapi.CLONE_VM:
-        child.cpu = mm.space.new_cpu()
+        child.cpu = mm.space.new_cpu(cpu)
         mm.users += 1
         child.mm = mm
-        child.cpu.set_fpu(cpu.get_fpu())
         child.cpu.regs[:] = cpu.regs
     else:
         child.mm = dup_mm(mm, cpu)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pygos.include.errno import ENOMEM, Errno
+from pygos.include.errno import EACCES, ENOMEM, Errno
+from pygos.include.linux.mm import MMF_HAS_MDWE
 from pygos.include.linux.mm_types import (
     VM_ACCOUNT,
+    VM_EXEC,
     VM_GROWSDOWN,
     VM_MAYEXEC,
     VM_MAYREAD,
@@ -17,17 +19,21 @@ from pygos.include.linux.mm_types import (
     VM_WRITE,
     Vma,
 )
+from pygos.include.uapi import mman
 from pygos.mm.fault import anon_populate, map_cached
 from pygos.mm.filemap import filemap_fill
-from pygos.mm.mmap import may_expand_vm
+from pygos.mm.mmap import call_mmap, file_flags, may_expand_vm
 from pygos.mm.overcommit import vm_enough_memory
 from pygos.mm.populate import copy_segment
-from pygos.mm.vma import account, insert_vma, vma_lookup
+from pygos.mm.vma import account, insert_vma, merge_at, vma_lookup
 
 if TYPE_CHECKING:
+    from pygos.include.linux.fs import File
+    from pygos.include.linux.mm_types import Mapping
     from pygos.include.linux.sched import Task
     from pygos.mm.mm import Mm
 
+_VM_MAY: Final = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
 #: A segment up to this many pages is read as a whole when it is mapped.
 _READ_PAGES: Final = 1024
 #: Pages of a new stack that are there from the start.
@@ -54,24 +60,54 @@ def setup_stack(mm: Mm, task: Task, top: int, size: int, executable: bool = Fals
     return vma
 
 
-def populate_segment(mm: Mm, start: int, end: int) -> None:
-    """Map the cached pages of a program's segment, reading a small one as a whole.
+def map_segment(
+    mm: Mm, task: Task, file: File, start: int, end: int, prot: int, pgoff: int
+) -> None:
+    """A program's segment where nothing is mapped yet, as a fixed private mapping of its file.
+
+    Page aligned, within the address space. What is cached of it is mapped at once, and a small
+    file is read as a whole. ENOMEM and what the file raises.
+    """
+    pages = (end - start) >> 12
+    flags = file_flags(file, pgoff, end - start, mman.MAP_PRIVATE, prot | _VM_MAY)
+    if flags & (VM_WRITE | VM_EXEC) == VM_WRITE | VM_EXEC and mm.flags & MMF_HAS_MDWE:
+        raise EACCES
+    if not may_expand_vm(mm, flags, pages):
+        raise ENOMEM
+    if flags & VM_WRITE:
+        vm_enough_memory(mm, pages)
+        flags |= VM_ACCOUNT
+    vma = Vma(mm, start, end, flags)
+    vma.pgoff = pgoff
+    call_mmap(task, vma, file)
+    insert_vma(mm, vma)
+    account(mm, flags, pages)
+    if vma.mapping is not None:
+        _populate(mm, vma, vma.mapping)
+    merge_at(mm, start)
+
+
+def _populate(mm: Mm, vma: Vma, mapping: Mapping) -> None:
+    """Map the cached pages of a segment, reading a small one as a whole.
 
     Errors are left for the program's own faults.
     """
-    vma = vma_lookup(mm, start)
-    if vma is None or vma.mapping is None:
-        return
-    mapping = vma.mapping
-    first = vma.pgoff + ((start - vma.start) >> 12)
-    last = min(first + ((end - start) >> 12), (mapping.host.i_size + 4095) >> 12)
+    lo, hi = vma.start >> 12, vma.end >> 12
+    first = vma.pgoff
+    last = min(first + hi - lo, (mapping.host.i_size + 4095) >> 12)
     try:
         if last - first <= _READ_PAGES:
             filemap_fill(mapping, first, last)
     except Errno:
         return
-    lo, hi = start >> 12, end >> 12
-    if vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE:
+    if vma.flags & VM_WRITE:
         copy_segment(mm, vma, lo, hi)
-    elif not all(map(mm.pt.__contains__, range(lo, hi))):  # not premapped
+    else:
         map_cached(mm, vma, lo, hi, True)
+
+
+def populate_segment(mm: Mm, start: int) -> None:
+    """The same for a segment that is mapped already."""
+    vma = vma_lookup(mm, start)
+    if vma is not None and vma.mapping is not None and not vma.flags & VM_SHARED:
+        _populate(mm, vma, vma.mapping)

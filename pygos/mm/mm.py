@@ -43,8 +43,8 @@ class Mm(MmBase):
     """An address space: VMAs, page table, accounting."""
 
     __slots__ = (
-        "__weakref__", "coredump_filter", "gap_hole", "gap_top", "mem", "memcg", "oom_reaped",
-        "patches", "ram", "read_in", "unknown_fault", "user_ns", "zone",
+        "__weakref__", "coredump_filter", "gap_hole", "gap_top", "linking", "mem", "memcg",
+        "oom_reaped", "patches", "ram", "read_in", "unknown_fault", "user_ns", "zone",
     )  # fmt: skip
 
     #: Physical memory and its allocator (the machine's).
@@ -85,6 +85,8 @@ class Mm(MmBase):
         self.memcg: MemCgroup | None = None
         #: A fault had to wait for a file's store: a major one.
         self.read_in = False
+        #: A dynamic linker has not given the program control yet, as far as can be seen.
+        self.linking = False
         #: The OOM killer took its memory: only good for exiting.
         self.oom_reaped = False
         #: Code that the kernel has changed (mm/patches.py); None: none.

@@ -47,13 +47,12 @@ from pygos.mm.tlb import Gather
 from pygos.mm.unmapped import get_unmapped_area, note_hole, vm_start_gap
 from pygos.mm.vma import (
     account,
+    add_vma,
     drop_vma,
     find_vma,
-    insert_vma,
     is_data,
     isolate,
     max_map_count,
-    merge_at,
     unlink_vma,
     vmas_in,
 )
@@ -66,6 +65,8 @@ if TYPE_CHECKING:
 _CAP_IPC_LOCK: Final = 14
 _VM_MAY: Final = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
 _READ_IMPLIES_EXEC: Final = 0x0400000
+#: A dynamic linker uses what it maps up to this size: its own heap, thread-local storage.
+_LINKER_BYTES: Final = 0x4000
 #: Flags that old kernels knew: MAP_SHARED ignores others.
 _LEGACY_MASK: Final = (
     mman.MAP_SHARED | mman.MAP_PRIVATE | mman.MAP_FIXED | mman.MAP_ANONYMOUS | mman.MAP_DENYWRITE
@@ -135,7 +136,7 @@ def do_mmap(
     if vm_flags & VM_LOCKED and not mlock_future_ok(mm, task, length >> 12):
         raise EAGAIN
     if file is not None:
-        vm_flags = _file_flags(file, pgoff, length, flags, vm_flags)
+        vm_flags = file_flags(file, pgoff, length, flags, vm_flags)
     else:
         vm_flags = _anon_flags(flags, vm_flags)
         pgoff = addr >> 12
@@ -154,6 +155,8 @@ def do_mmap(
             premap_file(mm, vma, addr, addr + length, fixed)
         elif fixed and vm_flags & VM_WRITE:
             premap_bss(mm, addr, addr + length)
+        elif mm.linking and vm_flags & VM_WRITE and length <= _LINKER_BYTES:
+            mm_populate(mm, addr, addr + length)
     return addr
 
 
@@ -169,7 +172,7 @@ def _calc_flags(mm: Mm, task: Task, prot: int, flags: int) -> int:
     return vm_flags
 
 
-def _file_flags(file: File, pgoff: int, length: int, flags: int, vm_flags: int) -> int:
+def file_flags(file: File, pgoff: int, length: int, flags: int, vm_flags: int) -> int:
     """The checks of a file mapping, in Linux's order."""
     if pgoff > 1 << 52 or (pgoff << 12) + length > (1 << 63) - 1:
         raise EOVERFLOW
@@ -226,9 +229,12 @@ def mlock_future_ok(mm: Mm, task: Task, pages: int) -> bool:
 
 def may_expand_vm(mm: Mm, vm_flags: int, pages: int) -> bool:
     """RLIMIT_AS and RLIMIT_DATA for `pages` more."""
-    if (mm.total_vm + pages) << 12 > rlimit(mm, RLIMIT_AS):
+    owner = mm.owner
+    if owner is None or not (limits := owner.group.rlim):
+        return True
+    if (mm.total_vm + pages) << 12 > limits[RLIMIT_AS][0]:
         return False
-    return not is_data(vm_flags) or (mm.data_vm + pages) << 12 <= rlimit(mm, RLIMIT_DATA)
+    return not is_data(vm_flags) or (mm.data_vm + pages) << 12 <= limits[RLIMIT_DATA][0]
 
 
 def accountable(vm_flags: int) -> bool:
@@ -243,7 +249,7 @@ def mmap_region(
     end = addr + length
     pages = length >> 12
     old = vmas_in(mm, addr, end)
-    covered = sum((min(v.end, end) - max(v.start, addr)) >> 12 for v in old)
+    covered = sum([(min(v.end, end) - max(v.start, addr)) >> 12 for v in old]) if old else 0
     if not may_expand_vm(mm, vm_flags, pages - covered):
         raise ENOMEM
     if accountable(vm_flags):
@@ -252,7 +258,7 @@ def mmap_region(
     vma = Vma(mm, addr, end, vm_flags)
     vma.pgoff = pgoff
     if file is not None:
-        _call_mmap(mm, vma, file)
+        call_mmap(mm.owner if mm.owner is not None else mm.machine.init_task, vma, file)
     elif vm_flags & VM_SHARED:
         shmem_zero_setup(vma)
     if old:
@@ -261,15 +267,8 @@ def mmap_region(
         except (ENOMEM, EPERM, EINVAL):
             drop_vma(mm, vma)
             raise
-    insert_vma(mm, vma)
     account(mm, vma.flags, pages)
-    merge_at(mm, end)
-    if vma.start == addr and len(mm.vmas) > 1:
-        merge_at(mm, addr)
-        merged = find_vma(mm, addr)
-        assert merged is not None
-        vma = merged
-    return vma
+    return add_vma(mm, vma)
 
 
 @syscall
@@ -302,15 +301,14 @@ def remap_file_pages(
     return 0
 
 
-def _call_mmap(mm: Mm, vma: Vma, file: File) -> None:
+def call_mmap(task: Task, vma: Vma, file: File) -> None:
     """Let the file say what is behind the mapping; it holds a reference of the file."""
-    task = mm.owner if mm.owner is not None else mm.machine.init_task
     file.f_count += 1
     vma.file = file
     try:
         file.f_op.mmap(task, file, vma)
     except Errno:
-        mm.machine.fs_hooks.fput(file)
+        task.machine.fs_hooks.fput(file)
         raise
 
 
@@ -321,6 +319,7 @@ def _call_mmap(mm: Mm, vma: Vma, file: File) -> None:
 def munmap(task: Task, addr: UserAddr, length: Size) -> int:
     """Remove mappings. munmap(2). Errors: EINVAL, ENOMEM (too many after a split), EPERM."""
     assert task.mm is not None
+    task.mm.linking = False  # the last it does is to give up its cache
     do_munmap(task.mm, addr, length)
     return 0
 
@@ -384,8 +383,10 @@ def brk(task: Task, addr: UserAddr) -> int:
             do_munmap(mm, new, old - new)
         except (ENOMEM, EPERM):
             return mm.brk
-    elif new > old and not _grow_brk(mm, task, old, new):
-        return mm.brk
+    elif new > old:
+        mm.linking = False
+        if not _grow_brk(mm, task, old, new):
+            return mm.brk
     mm.brk = addr
     if new > old and mm.def_flags & VM_LOCKED:
         mm_populate(mm, old, new)
@@ -416,6 +417,5 @@ def do_brk_flags(mm: Mm, addr: int, length: int, vm_flags: int) -> None:
     vm_enough_memory(mm, pages)
     vma = Vma(mm, addr, addr + length, vm_flags)
     vma.pgoff = addr >> 12
-    insert_vma(mm, vma)
     account(mm, vm_flags, pages)
-    merge_at(mm, addr)
+    add_vma(mm, vma)

@@ -168,6 +168,35 @@ def merge_at(mm: Mm, addr: int) -> None:
         mm.machine.fs_hooks.fput(vma.file)
 
 
+def add_vma(mm: Mm, vma: Vma) -> Vma:
+    """Put a VMA where nothing is mapped, as part of its neighbours if it can be one with
+    them; the VMA that covers the place then."""
+    starts, vmas = mm.starts, mm.vmas
+    index = bisect_left(starts, vma.start)
+    above = vmas[index] if index < len(vmas) else None
+    if above is not None and (above.start != vma.end or not can_merge(vma, above)):
+        above = None
+    below = vmas[index - 1] if index else None
+    if below is not None and below.end == vma.start and can_merge(below, vma):
+        below.end = vma.end
+        if vma.file is not None:
+            mm.machine.fs_hooks.fput(vma.file)
+        if above is not None:
+            merge_at(mm, above.start)
+        return below
+    if above is None:
+        starts.insert(index, vma.start)
+        vmas.insert(index, vma)
+        if vma.mapping is not None:
+            vma.mapping.i_mmap[vma] = None
+        return vma
+    starts[index] = above.start = vma.start
+    above.pgoff = vma.pgoff
+    if vma.file is not None:
+        mm.machine.fs_hooks.fput(vma.file)
+    return above
+
+
 def merge_range(mm: Mm, start: int, end: int) -> None:
     """Merge what can be merged at and between `start` and `end`."""
     for vma in vmas_in(mm, start, end):

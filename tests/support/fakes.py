@@ -126,7 +126,7 @@ class FakeSpace:
         for vpn in range(va >> 12, (va >> 12) + pages):
             self.host[vpn] = (self.host[vpn][0], prot)  # KeyError: not mapped
 
-    def new_cpu(self) -> FakeCpu:
+    def new_cpu(self, parent: Any = None) -> FakeCpu:
         return FakeCpu(self)
 
     def clone(self, parent: Any) -> FakeSpace:

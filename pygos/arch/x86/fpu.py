@@ -74,9 +74,15 @@ def frame_image(image: bytes) -> bytes:
 
 
 class FpuShape:
-    """What all images of this machine's CPUs have in common."""
+    """What all images of this machine's CPUs have in common.
 
-    __slots__ = ("features", "frame_size", "mxcsr_mask", "size", "software")
+    The last conversion each way is kept: a program that gets many signals mostly computes
+    nothing with its FPU between them.
+    """
+
+    __slots__ = (
+        "_framed", "_restored", "features", "frame_size", "mxcsr_mask", "size", "software",
+    )  # fmt: skip
 
     def __init__(self, image: bytes) -> None:
         self.size = len(image)
@@ -86,6 +92,23 @@ class FpuShape:
         self.features = _U64.unpack_from(image, SW_BYTES)[0] & ~XFEATURE_XTILE_DATA
         self.software = image[SW_BYTES:FXSAVE_SIZE]
         self.mxcsr_mask = _U32.unpack_from(image, _MXCSR_MASK)[0] or _DEFAULT_MXCSR_MASK
+        self._framed = self._restored = b"", b""
+
+    def framed(self, image: bytes) -> bytes:
+        """frame_image()."""
+        last, frame = self._framed
+        if last != image:
+            frame = frame_image(image)
+            self._framed = image, frame
+        return frame
+
+    def restored(self, data: bytes) -> bytes:
+        """image_from_frame(). ValueError."""
+        last, image = self._restored
+        if last != data:
+            image = image_from_frame(data, self)
+            self._restored = data, image
+        return image
 
 
 def frame_extent(data: bytes, shape: FpuShape) -> tuple[int, int]:

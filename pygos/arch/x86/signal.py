@@ -124,10 +124,11 @@ def setup_rt_frame(task: Task, info: SigInfo, action: SigAction, oldmask: int) -
     if mm.patches is not None:
         regs[RIP] = mm.patches.original_ip(regs[RIP])
     image = cpu.get_fpu()
-    sp, fpstate = _get_sigframe(task, action, fpu.frame_size(image))
+    state = fpu_shape(task).framed(image)
+    sp, fpstate = _get_sigframe(task, action, len(state))
     if not action.flags & SA_RESTORER:
         raise EFAULT
-    mm.write(fpstate, fpu.frame_image(image))
+    mm.write(fpstate, state)
     flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
     if fpu.has_xsave(image):
         flags |= UC_FP_XSTATE
@@ -229,6 +230,9 @@ def _restore(task: Task, mm: UserMemory, frame: int) -> None:
 
 
 def _restore_altstack(task: Task, sp: int, flags: int, size: int) -> None:
+    stack = task.altstack
+    if sp == stack.sp and size == stack.size and flags & 0xFFFFFFFF == stack.flags:
+        return
     try:
         set_altstack(task, task.regs[RSP], sp, flags & 0xFFFFFFFF, size)
     except (EPERM, EINVAL, ENOMEM):
@@ -257,4 +261,4 @@ def _restore_fpu(task: Task, mm: UserMemory, fpstate: int) -> None:
         data = mm.read(fpstate, shape.frame_size + fpu.MAGIC2_SIZE)
     except EFAULT:
         data = mm.read(fpstate, fpu.FXSAVE_SIZE)
-    cpu.set_fpu(fpu.image_from_frame(data, shape))
+    cpu.set_fpu(shape.restored(data))

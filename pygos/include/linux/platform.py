@@ -142,8 +142,11 @@ class AddressSpace(Protocol):
     def protect(self, va: int, pages: int, prot: Prot) -> None:
         """Change the protection of pages; all of the range must be mapped."""
 
-    def new_cpu(self) -> Cpu:
-        """A new guest thread in this space; registers zero but for segment selectors/flags."""
+    def new_cpu(self, parent: Cpu | None = None) -> Cpu:
+        """A new guest thread in this space; registers zero but for segment selectors/flags.
+
+        The FPU is in its initial state, or in that of `parent`, a stopped CPU of this space.
+        """
 
     def clone(self, parent: Cpu) -> AddressSpace:
         """A copy of all host mappings (fork), made from `parent`, a stopped CPU of this space.
