@@ -7,6 +7,7 @@ read without the kernel.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from time import monotonic_ns
@@ -83,10 +84,15 @@ class HostClock:
 def clocksource() -> str:
     """What the host counts time by: "tsc", "kvm-clock", ... or "" if it doesn't tell."""
     try:
-        with open(_CLOCKSOURCE, encoding="ascii") as file:
-            return file.read().strip()
+        fd = os.open(_CLOCKSOURCE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(fd, 64).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
 
 
 def new_clock() -> HostClock:
