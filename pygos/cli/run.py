@@ -78,7 +78,8 @@ def run_command(
         raise ConfigError("the command is an empty word")
     workdir = config.parse_workdir(options.workdir, root)
     timeout = None if options.timeout is None else config.parse_duration(options.timeout)
-    settings = boot_settings(options, root, user)
+    known = spare.nr_cpus if spare is not None else None
+    settings = boot_settings(options, root, user, known)
     terminal = session.find_terminal()
     streams = session.streams()  # first, for the kernel's own files may get a closed one's number
     kernel = (spare and spare.take(settings)) or boot(settings)
@@ -99,11 +100,16 @@ def run_command(
     return code if code >= 0 else 128 - code
 
 
-def boot_settings(options: Options, root: str, user: config.User) -> dict[str, Any]:
-    """The machine's part of the options, checked: fields of BootConfig."""
+def boot_settings(
+    options: Options, root: str, user: config.User, cpus: int | None = None
+) -> dict[str, Any]:
+    """The machine's part of the options, checked: fields of BootConfig.
+
+    `cpus`: how many this process may use, if it is known.
+    """
     return {
         "memory": config.parse_memory(options.memory),
-        "cpus": config.parse_cpus(options.cpus),
+        "cpus": config.parse_cpus(options.cpus or cpus),
         "cpu_quota": config.parse_cpu_quota(options.cpus),
         "pids": config.parse_pids(options.pids),
         "root": root,

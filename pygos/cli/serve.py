@@ -93,6 +93,11 @@ class Spare:
         self._uptime = 0
         self.kernel: Kernel | None = None
 
+    @property
+    def nr_cpus(self) -> int | None:
+        """How many CPUs the machine has, to which this process may be pinned by now."""
+        return None if self.kernel is None else self.kernel.nr_cpus
+
     def boot(self) -> None:
         """Boot with default options. PygosError if the host doesn't allow it."""
         options, _ = parse_plain(["true"]) or (None, ())

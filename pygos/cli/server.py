@@ -23,6 +23,7 @@ from pygos.cli.client import RUN
 from pygos.cli.main import exit_status
 from pygos.cli.peer import credentials
 from pygos.cli.serve import Spare, serve
+from pygos.host.forkserver import FileWatch, own_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ class Server:
         self._last = self._started = time.monotonic()
         self._served = 0
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._times = source_times()
+        self._watch = FileWatch(sources())
         self._ended = False
 
     def run(self) -> None:
@@ -145,7 +146,7 @@ class Server:
         """Let the spare serve this client, or a new process."""
         self._served += 1
         self._last = time.monotonic()
-        stale = "" if source_times() == self._times else "pygos has changed since the daemon began"
+        stale = "pygos has changed since the daemon began" if self._watch.changed() else ""
         self._ended = self._ended or bool(stale)
         spare, self._spare = self._spare, None
         self._spare_due = self._last + _SPARE_DELAY
@@ -169,6 +170,9 @@ class Server:
 
     def _make_spare(self) -> None:
         self._spare_due = None
+        if self._watch.look():
+            self._ended = True
+            return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
@@ -212,6 +216,7 @@ class Server:
                 other.close()
             if self._spare is not None:
                 self._spare[1].close()
+            self._watch.close()
             os.close(self._wake)
             os.close(self._waker)
             status = work()
@@ -234,8 +239,7 @@ def be_spare(line: socket.socket) -> int:
     """Boot, wait for a client, serve it."""
     spare = Spare()
     spare.boot()
-    gc.collect()
-    gc.freeze()
+    own_memory()
     word, fds, _, _ = socket.recv_fds(line, 1024, 1)
     line.close()
     if not fds:
@@ -244,14 +248,8 @@ def be_spare(line: socket.socket) -> int:
     return serve(conn, spare, word[1:].decode())
 
 
-def source_times() -> dict[str, int]:
-    """When each module of ours that is loaded was last changed; -1: it is gone."""
-    times = {}
-    for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if path and name.startswith("pygos"):
-            try:
-                times[path] = os.stat(path).st_mtime_ns
-            except OSError:
-                times[path] = -1
-    return times
+def sources() -> list[str]:
+    """The files of all modules of ours that are loaded."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("pygos")]
+    files = [getattr(module, "__file__", None) for module in modules]
+    return [path for path in files if path]
