@@ -112,7 +112,8 @@ def request(words: list[str]) -> bytes:
 def _send(conn: _socket.socket, text: bytes, fds: list[int]) -> None:
     packed = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
     sent = conn.sendmsg([text], [(_SOL_SOCKET, _SCM_RIGHTS, packed)])
-    conn.sendall(text[sent:])
+    if sent < len(text):  # else the daemon may be done already, and sending nothing an error
+        conn.sendall(text[sent:])
 
 
 def _terminal_mode() -> Any:
