@@ -406,6 +406,17 @@ def do_sys_open(
     return fd
 
 
+def _open_place(task: Task, path: Path, flags: int) -> int:
+    """do_sys_open() after the walk."""
+    fd = alloc_fd(task, 0, flags & O_CLOEXEC != 0)
+    try:
+        task.files.fd[fd] = _finish_open(task, path, flags, False)
+    except BaseException:
+        put_unused_fd(task, fd)
+        raise
+    return fd
+
+
 @syscall
 def openat(task: Task, dfd: DirFd, filename: PathArg, flags: Flags, mode: Mode) -> int:
     """Open or make a file. openat(2).
@@ -413,11 +424,17 @@ def openat(task: Task, dfd: DirFd, filename: PathArg, flags: Flags, mode: Mode) 
     Errors: EACCES, EEXIST, EINVAL, EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT,
     ENOTDIR, ENXIO, EPERM (O_NOATIME), EROFS, ETXTBSY, EOPNOTSUPP (O_TMPFILE), EINTR (FIFO).
     """
+    found: int | Path | None = None
     if not flags & ~PLAIN and task.restart is None:
-        fd = open_plain(task, dfd, filename, flags)
-        if fd is not None:
-            return fd
+        try:
+            found = open_plain(task, dfd, filename, flags)
+        except ESTALE:
+            found = None
+        if type(found) is int:
+            return found
     flags, mode = build_open_flags(flags, mode, False)
+    if isinstance(found, Path):
+        return _open_place(task, found, flags)
     return do_sys_open(task, dfd, filename, flags, mode)
 
 

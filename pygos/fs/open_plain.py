@@ -3,7 +3,7 @@
 
 The same steps as fs/open.py takes, in the same order, but for those that such an open has no
 use for. What turns out to be anything else (a device, a FIFO, a link that isn't followed, too
-many files) is left to fs/open.py, before anything was done.
+many files) is left to fs/open.py, from the place that the walk has found on.
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ _MODE: Final = FMODE_READ | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE
 _ALL_R: Final = 0o444
 
 
-def open_plain(task: Task, dirfd: int, name: bytes, flags: int) -> int | None:
-    """The new descriptor, or -ENOENT; None: not for here, nothing was done.
+def open_plain(task: Task, dirfd: int, name: bytes, flags: int) -> int | Path | None:
+    """The new descriptor, or -ENOENT; the place of what is not for here, or None, and nothing
+    was done.
 
-    Errors: EMFILE, ENOENT (an empty name), ENOTDIR, EACCES, those of the path walk and of the
-    file system.
+    Errors: ESTALE (to be tried again as fs/open.py does it), EMFILE, ENOENT (an empty name),
+    ENOTDIR, EACCES, those of the path walk and of the file system.
     """
     files = task.files
     table = files.fd
@@ -72,7 +73,7 @@ def open_plain(task: Task, dirfd: int, name: bytes, flags: int) -> int | None:
     kind = mode & S_IFMT
     if kind != S_IFDIR:
         if kind != S_IFREG:
-            return None
+            return Path(mnt, dentry)
         if flags & O_DIRECTORY:
             raise ENOTDIR
     if mode & _ALL_R != _ALL_R or inode.i_op.has_permission:
