@@ -150,6 +150,7 @@ def boot(settings: dict[str, Any]) -> Kernel:
     except HostError as error:
         raise PlatformUnavailable(str(error)) from error
     gc.freeze()  # what there is now stays: collections needn't look at it
+    gc.set_threshold(10_000, 20, 100)  # files that are looked up are no garbage either
     gc.enable()
     return kernel
 
