@@ -8,7 +8,10 @@ and then, when the machine runs anyway, ``refresh`` compares the lines with the 
 * behind by more than the error of measuring: a step forward, to where the host is;
 * ahead: the clocks go a little slower until the host has caught up.
 
-The host's CLOCK_REALTIME being set is a step of the wall clock. Rates are in ns * 2**64 a cycle.
+The host's CLOCK_REALTIME being set is a step of the wall clock. A host that was suspended, or a
+virtual one that was stopped, leaves clocks and counter at odds: then the counter's speed is
+measured anew, and time that only the counter has seen stays in the machine's clocks.
+Rates are in ns * 2**64 a cycle.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Callable
-from time import monotonic_ns, time_ns
+from time import monotonic_ns, sleep, time_ns
 from typing import Final
 
 from pygos.host import clock_code as code
@@ -51,6 +54,11 @@ _FIRST, _LONGEST, _WINDOW = 10_000_000, _SEC, 8 * _SEC
 #: In what time the host catches up with lines that are ahead, and by how much they may be
 #: slowed down for that (a 2**n-th part). ns.
 _CATCH_UP, _SLOWEST = 4 * _SEC, 5
+#: A difference that no error explains, besides a 2**n-th part of the time since the last look;
+#: one that is kept. ns.
+_ODD, _DRIFT, _KEPT = 1_000_000, 10, 10 * _SEC
+#: A first measurement of the speed that is older isn't trusted; how long a new one takes, s.
+_STALE, _SHORT = 10 * _SEC, 0.002
 #: How often the host is asked whether it still trusts the counter, ns.
 _LOOK: Final = 10 * _SEC
 
@@ -59,8 +67,8 @@ class TscClock(HostClock):
     """Implements ``Clock`` on a host whose clock source is the time stamp counter."""
 
     __slots__ = (
-        "_copy", "_interval", "_looked", "_map", "_new", "_old", "_tsc", "_update", "_view",
-        "_wall", "ppb", "running",
+        "_copy", "_interval", "_last", "_looked", "_map", "_new", "_old", "_tsc", "_update",
+        "_view", "_wall", "ppb", "running", "speed",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -80,6 +88,9 @@ class TscClock(HostClock):
         self.running = False
         #: (counter, host's CLOCK_MONOTONIC), from which the counter's speed is taken.
         self._old = self._new = self._sample()[:2]
+        #: The counter's, as measured last, and when that was.
+        self.speed = 0
+        self._last = 0
         #: How far the host's CLOCK_REALTIME is ahead of its CLOCK_MONOTONIC.
         self._wall = 0
         #: Until the next refresh, ns; 0: never again.
@@ -138,16 +149,28 @@ class TscClock(HostClock):
             if clocksource() != "tsc":
                 self._stop()
                 return
-        sample = counter, mono, wall = self._sample()
-        speed = self._speed(sample[:2])
+        counter, mono, wall = self._sample()
+        view = self._view
+        jump = wall - self._wall
+        anew = counter < view[VD_TSC >> 3]
+        if anew:
+            view[VD_TSC >> 3] = counter  # and the lines begin where they were
         ahead = self._shown(counter) - (mono - self.boot)
+        odd = anew or abs(ahead) > _ODD + (mono - self._last >> _DRIFT)
+        if ahead > _KEPT:
+            self.boot -= ahead
+            self._wall += ahead
+            jump -= ahead
+            ahead = 0
+        self._measure(counter, mono, odd)
+        rate = self.speed
         if ahead > 0:
-            speed -= min(speed * ahead // _CATCH_UP, speed >> _SLOWEST)
+            rate -= min(rate * ahead // _CATCH_UP, rate >> _SLOWEST)
         elif ahead < -_NOISE:
-            self._view[_STEP] = -ahead
-        self._set_rate(speed)
-        if abs(wall - self._wall) > _JUMP:
-            self._view[_WALL_STEP] = wall - self._wall & 0xFFFF_FFFF_FFFF_FFFF
+            view[_STEP] = -ahead
+        self._set_rate(rate)
+        if abs(jump) > _JUMP:
+            view[_WALL_STEP] = jump & 0xFFFF_FFFF_FFFF_FFFF
             self._wall = wall
         self._update()
         self._interval = min(2 * self._interval, _LONGEST)
@@ -157,15 +180,18 @@ class TscClock(HostClock):
 
     def _start(self) -> bool:
         """Begin the lines where the host's clocks are; not if the counter is too slow."""
-        counter, mono, wall = self._sample()
-        speed = self._speed((counter, mono))
+        if monotonic_ns() - self._old[1] > _STALE:
+            self._old = self._new = self._sample()[:2]
+            sleep(_SHORT)
+        counter, mono, self._wall = self._sample()
+        self._measure(counter, mono, False)
+        speed = self.speed
         if not 0 < speed < 1 << 64:
             return False
-        self._wall = wall
         super().slew(self.ppb)  # what was gained is in the offset
         view = self._view
         up = mono - self.boot
-        real = mono + wall + self.offset
+        real = mono + self._wall + self.offset
         for clock in range(VD_NR_CLOCKS):
             at = (VD_CLOCKS + clock * VD_CLOCK_SIZE) >> 3
             start = real if _WALL_CLOCKS >> clock & 1 else up
@@ -207,14 +233,16 @@ class TscClock(HostClock):
         cycles = counter - view[VD_TSC >> 3]
         return view[at + 1] * _SEC + view[at + 2] + (cycles * view[at] >> 64)
 
-    def _speed(self, sample: tuple[int, int]) -> int:
-        """The counter's speed up to now, ns * 2**64 a cycle; 0 if it stands still."""
-        (counter, mono), (first, since) = sample, self._old
-        if mono - self._new[1] > _WINDOW:
-            self._old, self._new = self._new, sample
-        if counter <= first:
-            return 0
-        return ((mono - since) << 64) // (counter - first)
+    def _measure(self, counter: int, mono: int, odd: bool) -> None:
+        """Find the counter's speed up to now; `odd`: begin anew, with the one that is known."""
+        self._last = mono
+        first, since = self._old
+        if odd:
+            self._old = self._new = counter, mono
+        elif counter > first:
+            self.speed = ((mono - since) << 64) // (counter - first)
+            if mono - self._new[1] > _WINDOW:
+                self._old, self._new = self._new, (counter, mono)
 
     def _sample(self) -> tuple[int, int, int]:
         """(counter, host's CLOCK_MONOTONIC, CLOCK_REALTIME - CLOCK_MONOTONIC) at one time."""

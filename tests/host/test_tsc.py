@@ -95,10 +95,60 @@ def test_ahead_of_the_host_they_go_slower(published: Published) -> None:
     before = clock.boottime()
     clock.refresh()
     rate = struct.unpack_from("<Q", published.page, VD_CLOCKS + VD_CLOCK_SIZE)[0]
-    fastest = clock._speed(clock._sample()[:2])
-    assert 0.96 < rate / fastest < 0.98
+    assert 0.96 < rate / clock.speed < 0.98
     assert clock.boottime() > before
     assert published.error() > SEC * 9 // 10
+
+
+def test_a_host_that_was_suspended_while_its_counter_ran_on(published: Published) -> None:
+    """The machine's clocks have gone on; the host's wall clock has been told, and agrees."""
+    clock = published.clock
+    speed = clock.speed
+    up, real = clock.boottime(), clock.realtime()
+    clock._view[VD_TSC >> 3] -= (3600 * SEC << 64) // speed
+    clock._wall -= 3600 * SEC
+    clock.refresh()
+    assert 3600 * SEC <= clock.boottime() - up < 3601 * SEC
+    assert 3600 * SEC <= clock.realtime() - real < 3601 * SEC
+    assert clock.speed == speed
+    assert abs(published.error()) < MS
+    time.sleep(0.02)
+    clock.refresh()
+    assert 0.99 < clock.speed / speed < 1.01
+    assert clock.realtime() - real < 3601 * SEC
+
+
+def test_a_counter_that_began_anew(published: Published) -> None:
+    clock = published.clock
+    up, real, speed = clock.boottime(), clock.realtime(), clock.speed
+    clock._view[VD_TSC >> 3] += 10**13
+    assert clock.boottime() == clock.boottime()  # stands still until it is noticed
+    before = clock.boottime()
+    clock.refresh()
+    assert clock.speed == speed
+    assert clock.boottime() > before
+    assert up < clock.boottime() < up + SEC
+    assert real < clock.realtime() < real + SEC
+
+
+def test_a_machine_that_was_stopped_with_its_counter(published: Published) -> None:
+    clock = published.clock
+    speed = clock.speed
+    clock.boot -= 3600 * SEC
+    clock._old = clock._new = (clock._old[0], clock._old[1] - 3600 * SEC)
+    clock.refresh()
+    assert clock.speed == speed
+    assert abs(published.error()) < MS
+
+
+def test_a_speed_measured_long_ago_is_not_trusted() -> None:
+    """As a machine has that waited a night for its first program."""
+    clock = TscClock()
+    clock._old = clock._new = (clock._old[0] - 10**12, clock._old[1] - 30 * SEC)
+    page = bytearray(4096)
+    assert clock.publish(memoryview(page))
+    wrong = (30 * SEC << 64) // 10**12
+    assert abs(clock.speed / wrong - 1) > 0.5 or clock._old[1] > clock.boot - SEC
 
 
 def test_the_host_sets_its_clock(published: Published) -> None:
