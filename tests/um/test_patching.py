@@ -76,7 +76,7 @@ int main(void)
     long word;
     pid_t pid;
     memcpy(before, sites, 4096);
-    for (i = 0; i < 50; i++) {
+    for (i = 0; i < 200; i++) {
         ((long (*)(void))sites)();
         any(SYS_getppid);
     }

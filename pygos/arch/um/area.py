@@ -19,7 +19,9 @@ from pygos.include.linux.platform import PAGE_SIZE
 DEAD, RUN, REQ, REQ_ASLEEP, RUN_WATCHED = range(5)
 # Offsets in the control page, as in stub.S.
 C_SPIN: Final = 0x004
-_C_XMASK, _C_FRAME, _C_STACK = 0x040, 0x050, 0x068
+_C_XMASK, _C_FRAME, _C_STACK, _C_SAMPLE = 0x040, 0x050, 0x068, 0x160
+#: Of so many calls that the stub can answer at a trap it hands one over.
+SAMPLE: Final = 16
 _STACK: Final = struct.Struct("<QiIQ")
 _U64: Final = struct.Struct("<Q")
 _UC_FPSTATE: Final = 0xE0
@@ -59,6 +61,11 @@ class Area:
         """The page that only the kernel writes, as u64."""
         start = AREA_THREAD // 8
         return self.words[start : start + PAGE_SIZE // 8]
+
+    @property
+    def sampled(self) -> bool:
+        """The thread has handed over a call of those that the stub would have answered."""
+        return int(self.words[_C_SAMPLE // 8]) & 0xFFFF_FFFF == SAMPLE - 1
 
     def frame(self) -> tuple[int, int]:
         """Offsets in the area of the last signal's ucontext and of its FPU state; ValueError."""

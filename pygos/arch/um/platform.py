@@ -59,7 +59,7 @@ class UmPlatform:
     patch_entry = 0
     hot_site: Callable[[Cpu], None] | None = None
     #: A patch costs some 80 us, and saves 2 to 3 at each call (Documentation/patching.rst).
-    patch_after = 16
+    patch_after = 64
 
     def __init__(self, ram: HostRam, nr_cpus: int) -> None:
         """Start the zygote. HostError if the host refuses."""

@@ -16,7 +16,7 @@ from time import monotonic_ns
 from typing import Final
 
 from pygos.arch.um import traps
-from pygos.arch.um.area import RUN, RUN_WATCHED, FrameShape
+from pygos.arch.um.area import RUN, RUN_WATCHED, SAMPLE, FrameShape
 from pygos.arch.um.cpu import UmCpu
 from pygos.arch.um.platform import POOL, UmPlatform
 from pygos.arch.um.space import UmSpace
@@ -294,11 +294,12 @@ class UmSystrap(UmPlatform):
         assert isinstance(space, SysSpace)
         rip = cpu.regs[RIP]
         sites = space.sites
-        count = sites.get(rip, 0) + 1
+        before = sites.get(rip, 0)
+        count = before + (SAMPLE if cpu.area.sampled else 1)
         if len(sites) >= _SITES:  # a guest can make them up
             sites.clear()
         sites[rip] = count
-        if count == self.patch_after and self.hot_site is not None:
+        if before < self.patch_after <= count and self.hot_site is not None:
             self.hot_site(cpu)
 
     def _stopped(self, cpu: SysCpu, code: int) -> Traps | None:

@@ -8,7 +8,7 @@
 #include <sys/user.h>
 #include <ucontext.h>
 
-#define MANY 64
+#define MANY 100
 
 /* Three forms of a call: its number just before it; further before it; and none. */
 asm(".text\n.balign 4096\n"
