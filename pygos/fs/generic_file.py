@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pygos.arch.x86.regs import RDI
 from pygos.fs.attr import fsize_exceeded
 from pygos.fs.inode import file_remove_privs, touch_atime
 from pygos.include.errno import EFBIG, EINVAL, ENXIO
@@ -110,6 +111,9 @@ class GenericFileOperations(FileOperations):
         count = filemap_read(task, file, buf, pos)
         if not file.f_flags & O_NOATIME:
             touch_atime(file.f_path.mnt, file.f_inode)
+        mm = task.mm
+        if mm is not None and mm.windows is not None and count > 0:
+            mm.windows.saw_read(task, file, task.regs[RDI] & 0xFFFF_FFFF)
         return count
 
     def write(self, task: Task, file: File, buf: IoBuffer, pos: int) -> int:

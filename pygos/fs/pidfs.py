@@ -46,6 +46,7 @@ from pygos.include.uapi.poll import POLLHUP, POLLIN, POLLRDNORM
 from pygos.include.uapi.signal import SI_TKILL, SI_USER, Siginfo
 from pygos.kernel.kill import kill_pgrp_checked, raw_info, send_checked, user_info
 from pygos.kernel.pid import PidRef
+from pygos.mm.instub import drop_task_windows
 from pygos.mm.process_vm_access import may_access
 
 if TYPE_CHECKING:
@@ -301,6 +302,7 @@ def pidfd_getfd(task: Task, pidfd: Fd, fd: Fd, flags: Flags) -> int:
     file = target.files.fd.get(fd)
     if file is None:
         raise EBADF
+    drop_task_windows(target)
     new = alloc_fd(task, 0, True)
     fd_install(task, new, fget(file))
     return new

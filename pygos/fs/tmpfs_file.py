@@ -29,6 +29,7 @@ class TmpfsFileOperations(GenericFileOperations):
     """fallocate(2): preallocate (with or without KEEP_SIZE) and punch holes."""
 
     __slots__ = ()
+    in_stub = True
 
     def fallocate(self, task: Task, file: File, mode: int, offset: int, length: int) -> None:
         if mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE):

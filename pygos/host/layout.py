@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pygos.include.linux.platform import PAGE_SIZE, TASK_SIZE
+from pygos.include.linux.platform import PAGE_SIZE, TASK_SIZE, WINDOWS, WINDOWS_END
 
 #: The code of stub.S, one page, read and execute.
 STUB_CODE: Final = TASK_SIZE
@@ -23,8 +23,7 @@ STUB_PROC: Final = TASK_SIZE + 0x1_1000
 STUB_POS: Final = TASK_SIZE + 0x1_2000
 STUB_END: Final = TASK_SIZE + 0x1_3000
 #: Read-only windows onto frames of the page cache.
-STUB_WINDOWS: Final = TASK_SIZE + 0x100_0000
-WINDOWS_END: Final = TASK_SIZE + 0x4000_0000
+STUB_WINDOWS: Final = WINDOWS
 #: Thread areas, 16 KiB each, aligned. All have the same bits above the 30 lowest.
 STUB_AREAS: Final = WINDOWS_END
 AREA_SIZE: Final = 0x4000

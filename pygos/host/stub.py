@@ -34,6 +34,7 @@ from pygos.arch.x86.regs import (
 )  # fmt: skip
 from pygos.host import HostError, libc
 from pygos.host import machine_code as mc
+from pygos.host.fast_code import FAST
 from pygos.host.filter import CLONE_FORK, CLONE_GUEST, CLONE_THREAD, filter_page
 from pygos.host.layout import STUB_CODE, STUB_LIST
 from pygos.host.ram import HostRam, high_fd, memfd
@@ -67,16 +68,19 @@ _MFD_EXEC: Final = 0x10
 
 
 def stub_image() -> bytes:
-    """The static ELF of the zygote: one page of code at STUB_CODE and no stack to execute."""
+    """The static ELF of the zygote: the stub's page of code at STUB_CODE, behind it what was
+    compiled to answer calls, and no stack to execute."""
     header = struct.pack(
         "<16sHHIQQQIHHHHHH",
         b"\x7fELF\x02\x01\x01", 2, 62, 1, STUB_CODE + mc.STUB_START, 64, 0, 0, 64, 56, 2, 64, 0, 0,
     )  # fmt: skip
+    code = mc.STUB.ljust(PAGE_SIZE, b"\0") + FAST
+    code += bytes(-len(code) % PAGE_SIZE)
     load = struct.pack(
-        "<IIQQQQQQ", 1, 5, PAGE_SIZE, STUB_CODE, STUB_CODE, PAGE_SIZE, PAGE_SIZE, PAGE_SIZE
+        "<IIQQQQQQ", 1, 5, PAGE_SIZE, STUB_CODE, STUB_CODE, len(code), len(code), PAGE_SIZE
     )
     stack = struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)
-    return (header + load + stack).ljust(PAGE_SIZE, b"\0") + mc.STUB.ljust(PAGE_SIZE, b"\0")
+    return (header + load + stack).ljust(PAGE_SIZE, b"\0") + code
 
 
 def _images() -> Iterator[int]:

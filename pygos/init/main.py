@@ -120,6 +120,7 @@ def boot(config: BootConfig) -> Machine:
     """Make a machine. HostError with one clear line if the host can't carry it."""
     machine = Machine()
     machine.config = config
+    machine.in_stub = config.fast
     machine.hostname = config.hostname
     machine.nr_cpus = config.cpus
     machine.clock = new_clock()

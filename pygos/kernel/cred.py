@@ -22,6 +22,7 @@ from pygos.kernel.capability import (
     fixup_setuid,
     ns_capable,
 )
+from pygos.mm.instub import arm_thread, disarm_thread
 
 if TYPE_CHECKING:
     from pygos.include.linux.cred import Cred
@@ -50,6 +51,7 @@ def commit_creds(task: Task, new: Cred) -> None:
             task.mm.dumpable = dumpable
         task.pdeath_signal = 0
     task.cred = new
+    disarm_thread(task)
 
 
 def _caps_subset(old: Cred, new: Cred) -> bool:
@@ -95,6 +97,7 @@ def _kgid(task: Task, gid: int) -> int:
 @syscall
 def getuid(task: Task) -> int:
     """The real user id. getuid(2)."""
+    arm_thread(task)
     cred = task.cred
     return cred.uid if cred.user_ns is None else show_uid(task, cred.uid)
 
@@ -102,6 +105,7 @@ def getuid(task: Task) -> int:
 @syscall
 def geteuid(task: Task) -> int:
     """The effective user id. geteuid(2)."""
+    arm_thread(task)
     cred = task.cred
     return cred.euid if cred.user_ns is None else show_uid(task, cred.euid)
 
@@ -109,6 +113,7 @@ def geteuid(task: Task) -> int:
 @syscall
 def getgid(task: Task) -> int:
     """The real group id. getgid(2)."""
+    arm_thread(task)
     cred = task.cred
     return cred.gid if cred.user_ns is None else show_gid(task, cred.gid)
 
@@ -116,6 +121,7 @@ def getgid(task: Task) -> int:
 @syscall
 def getegid(task: Task) -> int:
     """The effective group id. getegid(2)."""
+    arm_thread(task)
     cred = task.cred
     return cred.egid if cred.user_ns is None else show_gid(task, cred.egid)
 

@@ -13,6 +13,7 @@ SYSCALL_WORK_EMU          ... with PTRACE_SYSEMU: the call isn't made at all
 SYSCALL_WORK_USER_DISPATCH  prctl(PR_SET_SYSCALL_USER_DISPATCH) (kernel/syscall_user_dispatch.py)
 SYSCALL_WORK_EXIT_TRAP    ... steps it: SIGTRAP after the call
 SYSCALL_WORK_EVENT        a ptrace event waits to be reported when the call is done
+SYSCALL_WORK_WINDOWS      files of the task are read in the stub (mm/instub.py)
 SYSCALL_WORK_STAGED       ``task.entry_stage`` is not 0: see below
 ========================  =====================================================================
 
@@ -49,6 +50,7 @@ from pygos.arch.x86.regs import ORIG_RAX, RAX, RIP
 from pygos.include.linux.ptrace import PT_SUSPEND_SECCOMP
 from pygos.include.linux.sched import TaskState
 from pygos.include.linux.wait import WouldSleep
+from pygos.mm.instub import SYSCALL_WORK_WINDOWS, disarm_thread
 
 if TYPE_CHECKING:
     from pygos.include.errno import Restart
@@ -93,6 +95,7 @@ class StoppedInCall(Exception):
 def set_syscall_work(task: Task, work: int) -> None:
     """These want to see the task's calls from now on."""
     task.syscall_work |= work
+    disarm_thread(task)
 
 
 def clear_syscall_work(task: Task, work: int) -> None:
@@ -114,6 +117,11 @@ def syscall_enter(task: Task) -> int:
 
     Raises SkipCall, RolledBack, StoppedInCall, WouldSleep, Restart: see above.
     """
+    if task.syscall_work & SYSCALL_WORK_WINDOWS:
+        if task.mm is not None and task.mm.windows is not None:
+            task.mm.windows.enter()
+        if task.syscall_work == SYSCALL_WORK_WINDOWS:
+            return task.syscall_nr
     stage = task.entry_stage or STAGE_DISPATCH
     if stage == STAGE_EXIT:
         raise SkipCall
@@ -205,11 +213,20 @@ def seccomp_trace(task: Task, data: int) -> bool:
     return True
 
 
+def _leave_windows(task: Task) -> None:
+    if task.mm is not None and task.mm.windows is not None:
+        task.mm.windows.leave(task)
+    else:
+        task.syscall_work &= ~SYSCALL_WORK_WINDOWS
+
+
 def syscall_exit(task: Task, restart: type[Restart] | None) -> bool:
     """All that comes after a call whose result is in RAX; False if the task has stopped.
 
     How an interrupted call goes on is then in ``task.restart_class``.
     """
+    if task.syscall_work & SYSCALL_WORK_WINDOWS:
+        _leave_windows(task)
     if task.syscall_work & SYSCALL_WORK_STAGED:
         set_stage(task, 0)
     if task.state is not _RUNNING:

@@ -9,6 +9,7 @@ from pygos.include.errno import EACCES, EINVAL, EPERM, ESRCH
 from pygos.include.linux.pid_namespace import find_task_by_vpid, find_vpid, pid_vnr
 from pygos.include.linux.syscalls import Pid, UInt, UserAddr, syscall
 from pygos.kernel.pid import change_pgrp, change_session
+from pygos.mm.instub import arm_thread
 
 if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 @syscall
 def getpid(task: Task) -> int:
     """The process' number. getpid(2)."""
+    arm_thread(task)
     return task.tgid if task.pid_ns is None else pid_vnr(task, task.tgid)
 
 
 @syscall
 def gettid(task: Task) -> int:
     """The thread's number. gettid(2)."""
+    arm_thread(task)
     return task.pid if task.pid_ns is None else pid_vnr(task, task.pid)
 
 

@@ -21,6 +21,7 @@ from pygos.mm.fault import SigBus
 from pygos.mm.oom import OutOfMemory
 from pygos.mm.truncate import (
     drop_mapping,
+    drop_windows,
     invalidate_mapping,
     pagecache_isize_extended,
     truncate_pagecache,
@@ -353,6 +354,8 @@ def filemap_write(task: Task, file: File, buf: IoBuffer, pos: int) -> int:
     if zone.page_memcg is not None:
         balance_memcg_cache(zone, _WRITE_CHUNK)
     mapping.referenced = True
+    if mapping.windows and pos + buf.length > inode.i_size:
+        drop_windows(mapping)
     if pos > inode.i_size:
         pagecache_isize_extended(mapping, inode.i_size)
     skip = pos & 0xFFF

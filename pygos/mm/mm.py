@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
     from pygos.include.linux.mm_types import Vma
     from pygos.include.linux.platform import AddressSpace, Ram
+    from pygos.mm.instub import Windows
     from pygos.mm.memcontrol import MemCgroup
     from pygos.mm.page_alloc import Zone
     from pygos.mm.patches import Patches
@@ -44,7 +45,7 @@ class Mm(MmBase):
 
     __slots__ = (
         "__weakref__", "coredump_filter", "gap_hole", "gap_top", "linking", "mem", "memcg",
-        "oom_reaped", "patches", "ram", "read_in", "unknown_fault", "user_ns", "zone",
+        "oom_reaped", "patches", "ram", "read_in", "unknown_fault", "user_ns", "windows", "zone",
     )  # fmt: skip
 
     #: Physical memory and its allocator (the machine's).
@@ -91,6 +92,12 @@ class Mm(MmBase):
         self.oom_reaped = False
         #: Code that the kernel has changed (mm/patches.py); None: none.
         self.patches: Patches | None = None
+        #: Files that are read in the stub; None where the platform can't.
+        self.windows: Windows | None = None
+        if machine.in_stub and space.proc_page is not None:
+            from pygos.mm.instub import Windows
+
+            self.windows = Windows(self)
         #: (address, how often in a row): see mm/fault.py.
         self.unknown_fault = (0, 0)
 
@@ -266,6 +273,8 @@ def mmput(mm: Mm) -> None:
     mm.users -= 1
     if mm.users > 0:
         return
+    if mm.windows is not None:
+        mm.windows.close()
     mm.space.destroy()
     exit_mmap(mm)
     mm.zone.trim()

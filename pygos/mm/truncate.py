@@ -44,8 +44,17 @@ def unmap_mapping_range(mapping: Mapping, first: int, end: int, even_cows: bool)
         sync(mm)
 
 
+def drop_windows(mapping: Mapping) -> None:
+    """Nobody reads the file in the stub any more, nor its pages through a window."""
+    from pygos.mm.instub import drop_windows as drop
+
+    drop(mapping)
+
+
 def _remove_pages(mapping: Mapping, indices: Sequence[int]) -> int:
     """Take pages (already unmapped) out of the cache and free them; how many there were."""
+    if mapping.windows:
+        drop_windows(mapping)
     pages = mapping.pages
     zone = mapping.machine.zone
     frames = [pages.pop(index) for index in indices]
@@ -86,6 +95,8 @@ def _zero_part(mapping: Mapping, start: int, end: int) -> None:
 def truncate_pagecache(mapping: Mapping, new_size: int) -> None:
     """The file ends at `new_size` now: drop the pages after it, zero the rest of the last."""
     first = (new_size + 4095) >> 12
+    if mapping.windows:
+        drop_windows(mapping)
     if not mapping.pages and not mapping.i_mmap:
         return
     unmap_mapping_range(mapping, first, _END, even_cows=True)
@@ -98,6 +109,8 @@ def truncate_pagecache(mapping: Mapping, new_size: int) -> None:
 
 def pagecache_isize_extended(mapping: Mapping, old_size: int) -> None:
     """The file ends later than at `old_size` now: what a mapping wrote behind that is gone."""
+    if mapping.windows:
+        drop_windows(mapping)
     if old_size & 0xFFF and old_size >> 12 in mapping.pages:
         _zero_part(mapping, old_size, (old_size + 4095) & ~0xFFF)
 
@@ -126,6 +139,8 @@ def invalidate_mapping(mapping: Mapping) -> None:
 
 def invalidate_range(mapping: Mapping, first: int, end: int) -> None:
     """Forget the clean pages in [first, end), also mapped ones."""
+    if mapping.windows:
+        drop_windows(mapping)
     gone = [index for index in _indices(mapping, first, end) if index not in mapping.dirty]
     if gone:
         unmap_mapping_range(mapping, min(gone), max(gone) + 1, even_cows=False)

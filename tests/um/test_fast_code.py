@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from pygos.arch.um.fast_code import FAST, SOURCE
+from pygos.host.fast_code import FAST, SOURCE
 from pygos.host.layout import STUB_FAST_PAGES
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "um" / "compile_python.py"

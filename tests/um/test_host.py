@@ -159,7 +159,7 @@ def test_t_esc_06_nothing_but_the_stub_is_mapped(guest: Guest) -> None:
         assert mapped[2:] == _PAGES_OF_A_THREAD
         mapped = mapped[:2]
     assert mapped == [
-        ["7fff80000000-7fff80001000", "r-xp"],
+        ["7fff80000000-7fff80002000", "r-xp"],
         ["7fff80010000-7fff80012000", "r--s"],
     ]
 

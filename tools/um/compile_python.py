@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Compile pygos/arch/um/fast.py to machine code and write pygos/arch/um/fast_code.py.
+"""Compile pygos/arch/um/fast.py to machine code and write pygos/host/fast_code.py.
 
 Needed only after a change of the source or of this compiler, and only for that llvmlite is
 needed. With --check it compares the hash and exits 1 on a difference (tests/um/test_fast_code.py
@@ -27,7 +27,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 UM = ROOT / "pygos" / "arch" / "um"
-SOURCE, TARGET = UM / "fast.py", UM / "fast_code.py"
+SOURCE, TARGET = UM / "fast.py", ROOT / "pygos" / "host" / "fast_code.py"
 MODULE, ENTRY = "pygos.arch.um.fast", "fast"
 FEATURES = "-sse,-sse2,-avx,-mmx,-x87"
 LIMIT = 15 * 4096

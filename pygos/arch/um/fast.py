@@ -121,7 +121,6 @@ def fast_read(fd: int, buf: int, count: int) -> int:
         copy(buf, ld64(slot + 8 * S_VA) + pos, take)
         if ld64(slot + 8 * S_SEQ) == seq and cmpxchg64(place, word, word + take) == word:
             return take
-    return SLOW
 
 
 def fast_pread(fd: int, buf: int, count: int, pos: int) -> int:
@@ -171,4 +170,3 @@ def fast_lseek(fd: int, offset: int, whence: int) -> int:
         new = (seq & SEQ_MASK) << POS_BITS | pos
         if ld64(slot + 8 * S_SEQ) == seq and cmpxchg64(place, word, new) == word:
             return pos
-    return SLOW

@@ -19,9 +19,10 @@ from pygos.arch.um.space import MMAP, MUNMAP, UmSpace
 from pygos.arch.um.systrap_cpu import SysCpu
 from pygos.arch.x86.regs import NREGS
 from pygos.host.code import AREA, AREA_VA, KEEPER, KSPIN, SLICE, UC
-from pygos.host.layout import AREAS, STUB_WINDOWS, WINDOWS_END
+from pygos.host.layout import AREAS, STUB_WINDOWS
 from pygos.include.errno import EAGAIN
-from pygos.include.linux.platform import PAGE_SHIFT, PAGE_SIZE, Cpu
+from pygos.include.linux.fastcalls import F_ENABLE
+from pygos.include.linux.platform import PAGE_SHIFT, PAGE_SIZE, WINDOWS_END, Cpu
 
 if TYPE_CHECKING:
     from pygos.arch.um.platform import Control
@@ -110,6 +111,8 @@ class SysSpace(UmSpace):
                 cpu.set_traps(0)
         else:
             cpu = self._start_thread()
+        assert cpu.thread_page is not None
+        cpu.thread_page[F_ENABLE] = 0
         if self.start_regs is not None:
             cpu.regs[:], self.start_regs = self.start_regs, None
             state, self.start_fpu = self.start_fpu, None

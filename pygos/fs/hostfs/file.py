@@ -72,6 +72,7 @@ class HostFileOperations(GenericFileOperations):
     """A regular file of the host."""
 
     __slots__ = ()
+    in_stub = True
 
     def open(self, task: Task, inode: Inode, file: File) -> None:
         host: HostInode = inode  # type: ignore[assignment]

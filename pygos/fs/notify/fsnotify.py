@@ -26,6 +26,7 @@ from pygos.include.linux.fs import (
 )
 from pygos.include.uapi import inotify as uapi
 from pygos.kernel.decode import LazyDecoder, make_decoder
+from pygos.mm.instub import drop_all_windows
 
 if TYPE_CHECKING:
     from pygos.fs.notify.inotify import Watch
@@ -99,6 +100,7 @@ def init_fsnotify(machine: Machine) -> Fsnotify:
     state: Fsnotify | None = machine.fsnotify
     if state is None:
         state = machine.fsnotify = Fsnotify()
+        drop_all_windows(machine)
         for name, reads, writes in _DATA_CALLS:
             _wrap(machine, name, reads, writes, False)
         for name, reads, writes in _ALWAYS:

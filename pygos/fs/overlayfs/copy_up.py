@@ -22,6 +22,7 @@ from pygos.include.linux.fs import (
 )
 from pygos.include.uapi.fcntl import O_RDWR
 from pygos.mm.filemap import filemap_write, read_into
+from pygos.mm.instub import drop_windows
 from pygos.mm.uaccess import KernelBuffer
 
 if TYPE_CHECKING:
@@ -119,6 +120,9 @@ def copy_up_file(task: Task, inode: OvlInode, dentry: Dentry | None, size: int) 
     `size`: how many bytes of it are wanted, -1 for all. On errors (ENOSPC, EIO) nothing has
     changed. Returns the upper inode.
     """
+    mapping = inode.i_mapping
+    if mapping is not None and mapping.windows:
+        drop_windows(mapping)
     if inode.o_gone:
         target, upper = None, _copy_unlinked(task, inode, size)
     else:

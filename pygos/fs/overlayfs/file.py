@@ -26,6 +26,7 @@ class OvlFileFileOperations(GenericFileOperations):
     """An open regular file, read from below."""
 
     __slots__ = ()
+    in_stub = True
 
     def open(self, task: Task, inode: Inode, file: File) -> None:
         assert isinstance(inode, OvlInode)

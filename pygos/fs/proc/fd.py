@@ -19,6 +19,7 @@ from pygos.include.linux.fs import (
     Inode,
     Path,
 )
+from pygos.mm.instub import drop_task_windows
 
 if TYPE_CHECKING:
     from pygos.fs.proc.base import PidInode
@@ -84,6 +85,7 @@ class FdinfoFileOperations(SyntheticFileOperations):
     def text(self, task: Task, file: File) -> bytes:
         inode: Any = file.f_inode
         subject = _file(task, inode)
+        drop_task_windows(inode.target)
         flags = subject.f_flags
         if inode.key[0] in inode.target.files.close_on_exec:
             flags |= 0o2000000

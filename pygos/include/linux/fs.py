@@ -202,6 +202,8 @@ class FileOperations:
     #: Does the class override open(), flush()? open(2) and close(2) ask this, no call.
     has_open: ClassVar[bool] = False
     has_flush: ClassVar[bool] = False
+    #: Reads do nothing but copy from the page cache: the stub may do them (mm/instub.py).
+    in_stub: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.has_open = cls.open is not FileOperations.open

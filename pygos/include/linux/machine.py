@@ -150,10 +150,12 @@ class Machine:
         "exit_status",
         "file_max",
         "filesystems",
-        "fs_hooks", "fsnotify",
+        "fs_hooks",
+        "fsnotify",
         "futexes",
         "host",
         "hostname",
+        "in_stub",
         "init_mnt_ns",
         "init_task",
         "last_anon_dev",
@@ -238,6 +240,8 @@ class Machine:
         #: realtime ns at boot
         self.boot_time = 0
         self.config: Any = None
+        #: Calls may be answered in the stub, where the platform can do that.
+        self.in_stub = False
         self.misc: dict[str, Any] = {}
         #: sysctl values by dotted name, e.g. "kernel.pid_max".
         self.sysctl: dict[str, Any] = {}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pygos.include.linux.platform import AddressSpace
     from pygos.include.linux.sched import Task
     from pygos.mm.history import History
+    from pygos.mm.instub import Window
     from pygos.mm.mm import Mm
 
 #: vm_flags of a VMA (include/linux/mm.h).
@@ -122,7 +123,7 @@ class Mapping:
 
     __slots__ = (
         "a_ops", "dirty", "history", "host", "i_mmap", "keep", "machine", "pages", "ra_next",
-        "referenced", "wb_err",
+        "referenced", "wb_err", "windows",
     )
 
     def __init__(self, machine: Machine, host: Inode, a_ops: MappingOperations) -> None:
@@ -142,6 +143,8 @@ class Mapping:
         self.wb_err = 0
         #: Which pages programs needed: read, executed, copied (mm/history.py).
         self.history: tuple[History, History, History] | None = None
+        #: Who reads it in the stub (mm/instub.py); None: nobody.
+        self.windows: dict[Window, None] | None = None
 
 
 class VmOperations:

@@ -19,6 +19,9 @@ PAGE_MASK = ~(PAGE_SIZE - 1)
 #: First address above the guest: the stub's own pages lie from here to 2**47
 #: (pygos/host/layout.py).
 TASK_SIZE = 0x7FFF_8000_0000
+#: Where AddressSpace.window() may map.
+WINDOWS = TASK_SIZE + 0x100_0000
+WINDOWS_END = TASK_SIZE + 0x4000_0000
 
 
 class Prot(IntFlag):
