@@ -103,7 +103,10 @@ def dispatch(argv: list[str]) -> object:
 def _run_cold(argv: list[str], options: Options, command: tuple[str, ...]) -> int:
     import gc
 
+    from pygos._image import install, update
+
     gc.disable()  # nothing that is imported or booted becomes garbage; see run.boot
+    image = install()
     if (options.warm or os.environ.get("PYGOS_DAEMON") == "1") and not options.no_daemon:
         from pygos.cli.daemon import warm
 
@@ -111,7 +114,10 @@ def _run_cold(argv: list[str], options: Options, command: tuple[str, ...]) -> in
             return status
     from pygos.cli.run import run_command
 
-    return run_command(options, command)
+    try:
+        return run_command(options, command)
+    finally:
+        update(image)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
