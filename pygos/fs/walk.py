@@ -372,8 +372,22 @@ def path_parentat(task: Task, dirfd: int, name: bytes) -> Parent:
     """
     if not name:
         raise ENOENT
-    nd, start = nd_start(task, dirfd, name, 0)
-    return walk_parent(task, nd, start, name)
+    head, slash, last = name.rpartition(b"/")
+    if not last or last == b"." or last == b"..":
+        nd, start = nd_start(task, dirfd, name, 0)
+        return walk_parent(task, nd, start, name)
+    if slash:
+        mnt, dentry = walk_name(task, dirfd, head or b"/", True)
+    else:
+        place = task.fs.pwd if dirfd == AT_FDCWD else _start(task, dirfd, name)
+        mnt, dentry = place.mnt, place.dentry
+    inode = dentry.d_inode
+    assert inode is not None
+    if inode.i_mode & _TYPE_AND_X != _OPEN_DIR or inode.i_op.has_permission:
+        if inode.i_mode & S_IFMT != S_IFDIR:
+            raise ENOTDIR
+        may_lookup(task, inode)
+    return Parent(mnt, dentry, last, False, LAST_NORM)
 
 
 def follow_last(task: Task, nd: Nameidata, parent: Parent, link: Dentry) -> Parent | Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pygos.fs.dcache import d_alloc, d_delete, d_instantiate
 from pygos.fs.inode import iput
+from pygos.fs.libfs import SimpleDir
 from pygos.fs.overlayfs.inode import XATTR_OVERLAY, OvlInode, child_of, find_dentry
 from pygos.include.errno import EIO, EOPNOTSUPP, EROFS
 from pygos.include.linux.fs import (
@@ -80,7 +81,7 @@ def _copy_up_dir(task: Task, inode: OvlInode, parent: Dentry) -> Dentry:
 def upper_name(task: Task, parent: Dentry, name: bytes) -> Dentry:
     """A negative dentry for a name in an upper directory; nothing must be there. EIO."""
     dentry = parent.d_children.get(name)
-    if dentry is None:
+    if dentry is None and type(_inode_of(parent).i_private) is not SimpleDir:
         child_of(task, parent, name)
         dentry = parent.d_children.get(name)
     if dentry is None:
@@ -88,6 +89,12 @@ def upper_name(task: Task, parent: Dentry, name: bytes) -> Dentry:
     if dentry.d_inode is not None:
         raise EIO
     return dentry
+
+
+def _inode_of(dentry: Dentry) -> Inode:
+    inode = dentry.d_inode
+    assert inode is not None
+    return inode
 
 
 def take_identity(task: Task, inode: OvlInode, upper: Inode) -> None:
