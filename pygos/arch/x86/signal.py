@@ -52,6 +52,8 @@ from pygos.include.uapi.signal import (
     SA_RESTORER,
     SA_SIGINFO,
     SIGSEGV,
+    SIGTRAP,
+    TRAP_TRACE,
 )
 from pygos.kernel.altstack import on_sig_stack, set_altstack
 from pygos.kernel.siginfo import siginfo_bytes
@@ -122,6 +124,8 @@ def setup_rt_frame(task: Task, info: SigInfo, action: SigAction, oldmask: int) -
     assert cpu is not None
     assert mm is not None
     if mm.patches is not None:
+        if info.signo == SIGTRAP and info.code == TRAP_TRACE:
+            mm.patches.undo_all(mm)  # the program steps itself
         regs[RIP] = mm.patches.original_ip(regs[RIP])
     image = cpu.get_fpu()
     state = fpu_shape(task).framed(image)

@@ -232,6 +232,37 @@ static void at_any_moment(void)
 	IS(odd == 0);
 }
 
+static volatile char *steps[64];
+static volatile int stepped;
+
+static void step(int sig, siginfo_t *info, void *context)
+{
+	char *rip = (char *)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+
+	if (rip >= sites && rip < sites + 4096 && stepped < 64)
+		steps[stepped++] = rip;
+	if (stepped == 64)
+		((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~0x100;
+}
+
+/* A program that steps itself sees its own instructions and nothing else. */
+static void by_itself(void)
+{
+	struct sigaction action = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
+	long result;
+	int i;
+
+	IS(works());
+	sigaction(SIGTRAP, &action, NULL);
+	asm volatile("pushfq; orq $0x100, (%%rsp); popfq; call near_call\n"
+		     "pushfq; andq $~0x100, (%%rsp); popfq"
+		     : "=a"(result) : : "rcx", "r11", "memory", "cc");
+	IS(result == parent);
+	for (i = 0; i < stepped; i++)
+		say("stepped to sites + %#lx\n", (long)(steps[i] - sites));
+	IS(works());
+}
+
 static void *worker(void *arg)
 {
 	long good = 1, i;
@@ -347,6 +378,7 @@ int main(void)
 	IS(works());
 	interrupted();
 	at_any_moment();
+	by_itself();
 	files();
 	in_child("child", child);
 	traced();
