@@ -149,16 +149,20 @@ def _mm(task: Task) -> Mm:
 def _resume(child: Task, request: int, signo: int) -> int:
     """CONT, SYSCALL, SYSEMU and steps."""
     from pygos.kernel import ptrace_stop
-    from pygos.kernel.entry_work import SYSCALL_WORK_EMU, SYSCALL_WORK_PTRACE
+    from pygos.kernel.entry_work import (
+        SYSCALL_WORK_EMU,
+        SYSCALL_WORK_PTRACE,
+        set_syscall_work,
+    )
 
     if signo > 64 or request == uapi.PTRACE_SINGLEBLOCK:
         raise EIO
-    work = child.syscall_work & ~(SYSCALL_WORK_EMU | SYSCALL_WORK_PTRACE)
+    child.syscall_work &= ~(SYSCALL_WORK_EMU | SYSCALL_WORK_PTRACE)
+    # Not by assignment: the stub must no longer answer any call by itself either.
     if request == uapi.PTRACE_SYSCALL:
-        work |= SYSCALL_WORK_PTRACE
+        set_syscall_work(child, SYSCALL_WORK_PTRACE)
     elif request in (uapi.PTRACE_SYSEMU, uapi.PTRACE_SYSEMU_SINGLESTEP):
-        work |= SYSCALL_WORK_EMU
-    child.syscall_work = work
+        set_syscall_work(child, SYSCALL_WORK_EMU)
     if request in (uapi.PTRACE_SINGLESTEP, uapi.PTRACE_SYSEMU_SINGLESTEP):
         ptrace_stop.enable_step(child)
     else:

@@ -39,7 +39,7 @@ _COMPARE = {
     ast.Eq: "eq", ast.NotEq: "ne", ast.Lt: "slt", ast.LtE: "sle", ast.Gt: "sgt", ast.GtE: "sge",
 }  # fmt: skip
 _COPY = (
-    "  call {i64, i64, i64} asm sideeffect \"cld; rep movsb\", \"={di},={si},={cx},0,1,2,"
+    '  call {i64, i64, i64} asm sideeffect "cld; rep movsb", "={di},={si},={cx},0,1,2,'
     '~{memory},~{dirflag},~{fpsr},~{flags}"(i64 {d}, i64 {s}, i64 {n})'
 )
 
