@@ -83,11 +83,11 @@ def map_segment(
     insert_vma(mm, vma)
     account(mm, flags, pages)
     if vma.mapping is not None:
-        _populate(mm, vma, vma.mapping)
+        _populate(mm, vma, vma.mapping, True)
     merge_at(mm, start)
 
 
-def _populate(mm: Mm, vma: Vma, mapping: Mapping) -> None:
+def _populate(mm: Mm, vma: Vma, mapping: Mapping, fresh: bool) -> None:
     """Map the cached pages of a segment, reading a small one as a whole.
 
     Errors are left for the program's own faults.
@@ -103,11 +103,11 @@ def _populate(mm: Mm, vma: Vma, mapping: Mapping) -> None:
     if vma.flags & VM_WRITE:
         copy_segment(mm, vma, lo, hi)
     else:
-        map_cached(mm, vma, lo, hi, True)
+        map_cached(mm, vma, lo, hi, True, fresh)
 
 
 def populate_segment(mm: Mm, start: int) -> None:
     """The same for a segment that is mapped already."""
     vma = vma_lookup(mm, start)
     if vma is not None and vma.mapping is not None and not vma.flags & VM_SHARED:
-        _populate(mm, vma, vma.mapping)
+        _populate(mm, vma, vma.mapping, False)

@@ -272,8 +272,11 @@ def neighbours(vpn: int, pfns: list[int | None]) -> list[tuple[int, int, int]]:
     return found
 
 
-def map_cached(mm: Mm, vma: Vma, lo: int, hi: int, host: bool) -> None:
-    """Enter what the page cache has of the VMA's pages [lo, hi) and the page table hasn't."""
+def map_cached(mm: Mm, vma: Vma, lo: int, hi: int, host: bool, fresh: bool = False) -> None:
+    """Enter what the page cache has of the VMA's pages [lo, hi) and the page table hasn't.
+
+    `fresh`: the page table has none of them.
+    """
     mapping = vma.mapping
     assert mapping is not None
     delta = vma.pgoff - (vma.start >> 12)
@@ -284,7 +287,7 @@ def map_cached(mm: Mm, vma: Vma, lo: int, hi: int, host: bool) -> None:
     before = len(pt)
     bits = file_pte_flags(vma)
     pfns = list(map(mapping.pages.get, range(lo + delta, hi + delta)))
-    if pt.keys().isdisjoint(range(lo, hi)):
+    if fresh or pt.keys().isdisjoint(range(lo, hi)):
         enter = map_run if host else enter_run
         for start, first, count in neighbours(lo, pfns):
             enter(mm, start, first << 12 | bits, count)

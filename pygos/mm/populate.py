@@ -86,14 +86,14 @@ def premap_file(mm: Mm, vma: Vma, start: int, end: int, fixed: bool) -> None:
         if fixed:
             copy_segment(mm, vma, lo, hi)
     elif flags & VM_EXEC and hi - lo <= _PREMAP_PAGES:
-        map_cached(mm, vma, lo, hi, True)
+        map_cached(mm, vma, lo, hi, True, fresh=True)
     elif mapping.history is not None:
         delta = vma.pgoff - (vma.start >> 12)
         runs = recorded(mapping, EXEC if flags & VM_EXEC else READ, lo + delta, hi + delta)
         if not fixed:  # perhaps a library as a whole, other segments of which come next
             runs = [run for run in runs[:1] if run[0] == lo + delta]
         for first, last in runs:
-            map_cached(mm, vma, first - delta, last - delta, True)
+            map_cached(mm, vma, first - delta, last - delta, True, fresh=True)
 
 
 def copy_segment(mm: Mm, vma: Vma, lo: int, hi: int) -> None:
