@@ -29,7 +29,8 @@ from pygos.include.linux.mm_types import (
     Vma,
 )
 from pygos.include.linux.platform import Access
-from pygos.mm.fault import _copy_pages, anon_populate, fault_page
+from pygos.mm.cow import _copy_pages
+from pygos.mm.fault import anon_populate, fault_page
 from pygos.mm.mmap import may_expand_vm
 from pygos.mm.tlb import Gather, sync
 from pygos.mm.unmapped import _top_down, mmap_min_addr, vm_start_gap

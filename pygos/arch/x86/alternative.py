@@ -56,9 +56,9 @@ def patch_site(cpu: Cpu) -> None:
     task: Task | None = cpu.owner  # type: ignore[assignment]
     if task is None or task.cpu is not cpu or task.mm is None:
         return
-    if any(thread.ptrace for thread in task.group.threads):
-        return
     mm = task.mm
+    if any(other.ptrace for other in task.machine.pids.tasks.values() if other.mm is mm):
+        return
     patches: Patches | None = mm.patches
     site = cpu.regs[RIP] - 2
     if patches is None:
