@@ -565,3 +565,143 @@ int main(int argc, char **argv)
     puts(unharmed() ? "unharmed" : "HARMED");
 }
 """
+
+#: Pages of the kernel's that every process shows: the clocks' and the code that reads them.
+VVAR = r"""
+static unsigned char before[65536], now[65536];
+static ul lo, hi, code, end;
+static void find(const char *name, ul *from, ul *to)
+{
+    char line[256];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof line, maps))
+        if (strstr(line, name))
+            sscanf(line, "%lx-%lx", from, to);
+    fclose(maps);
+}
+static void attack(int n)
+{
+    ul at = n % 2 ? code : lo, size = n % 2 ? end - code : hi - lo;
+    struct iovec mine = {"XXXXXXXX", 8}, theirs = {(void *)at, 8};
+    int mem = open("/proc/self/mem", O_RDWR), zero = open("/dev/zero", O_RDONLY), fds[2];
+    pipe(fds);
+    write(fds[1], "XXXXXXXX", 8);
+    mprotect((void *)at, size, PROT_READ | PROT_WRITE | PROT_EXEC);
+    mprotect((void *)at, 4096, PROT_READ | PROT_WRITE);
+    pwrite(mem, "XXXXXXXX", 8, at);
+    process_vm_writev(getpid(), &mine, 1, &theirs, 1, 0);
+    read(fds[0], (void *)at, 8);
+    read(zero, (void *)at, 4096);
+    madvise((void *)at, size, MADV_REMOVE);
+    madvise((void *)at, size, MADV_DONTNEED);
+    madvise((void *)at, size, MADV_FREE);
+    remap_file_pages((void *)at, 4096, 0, 0, 0);
+    void *moved = mremap((void *)at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, 0x200000000UL);
+    if (moved != MAP_FAILED) {
+        mprotect(moved, size, PROT_READ | PROT_WRITE);
+        pwrite(mem, "XXXXXXXX", 8, (ul)moved);
+        pid_t child = fork();
+        if (!child) {
+            *(volatile long *)moved = 0;
+            _exit(0);
+        }
+        waitpid(child, 0, 0);
+        /* A system call of the code's own, often enough to be patched. */
+        unsigned char *text = moved;
+        for (ul i = 0; n % 2 && i + 2 < size; i++)
+            if (text[i] == 0x0f && text[i + 1] == 5 && text[i + 2] == 0xc3)
+                for (int turn = 0; turn < 20; turn++)
+                    asm volatile("call *%1" : : "a"(39), "r"(text + i) : "rcx", "r11", "memory");
+        *(volatile long *)moved = 0;
+    } else
+        *(volatile long *)at = 0;
+}
+int main(void)
+{
+    find("[vvar]", &lo, &hi);
+    find("[vdso]", &code, &end);
+    memcpy(before, (void *)code, end - code);
+    struct timespec t0, t1;
+    clock_gettime(CLOCK_MONOTONIC, &t0);
+    attack_all(attack, 8, 500);
+    clock_gettime(CLOCK_MONOTONIC, &t1);
+    memcpy(now, (void *)code, end - code);
+    printf("%d %d\n", lo != 0 && code != 0, !memcmp(before, now, end - code));
+    printf("%d\n", t1.tv_sec - t0.tv_sec >= 0 && t1.tv_sec - t0.tv_sec < 60);
+}
+"""
+
+#: Code in pages that others see too: a file, mapped shared and private, and shared memory.
+PATCHES = r"""
+static unsigned char code[] = {0x0f, 0x05, 0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff, 0x90, 0x90, 0xc3,
+                               0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0xc3};
+static void calls(unsigned char *at)
+{
+    for (int i = 0; i < 50; i++) {
+        ul result;
+        asm volatile("call *%2" : "=a"(result) : "a"(39), "r"(at) : "rcx", "r11", "memory");
+        if (result != getpid())
+            puts("BAD");
+    }
+}
+int main(void)
+{
+    int file = open("/tmp/text", O_CREAT | O_RDWR, 0700);
+    ftruncate(file, 4096);
+    pwrite(file, code, sizeof code, 64);
+    int again = open("/tmp/text", O_RDONLY), memory = memfd_create("text", 0);
+    ftruncate(memory, 4096);
+    pwrite(memory, code, sizeof code, 64);
+    int fds[] = {file, again, memory}, flags[] = {MAP_SHARED, MAP_PRIVATE};
+    for (int i = 0; i < 6; i++) {
+        unsigned char *at = mmap(0, 4096, PROT_READ | PROT_EXEC, flags[i % 2], fds[i / 2], 0);
+        calls(at + 64);
+        unsigned char seen[sizeof code];
+        pread(fds[i / 2], seen, sizeof code, 64);
+        printf("%d", !memcmp(seen, code, sizeof code));
+    }
+    close(file);
+    unsigned char *at = mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, again, 0), c[32];
+    calls(at + 64);
+    pread(again, c, sizeof code, 64);
+    printf("%d\n", !memcmp(c, code, sizeof code));
+}
+"""
+
+#: Processes that block every signal and compute, or sleep on the host.
+UNDEAD = r"""
+#include <ucontext.h>
+struct frame { void *restorer; ucontext_t uc; } __attribute__((aligned(64)));
+static char stack[65536];
+static void after(ul how)
+{
+    write(1, "up\n", 3);
+    if (how % 2)
+        stub_call(202, area(), 0, 1, 0, 0, 0);
+    for (;;)
+        ;
+}
+int main(void)
+{
+    find_sites();
+    find_gadget();
+    for (ul how = 0; how < 4; how++) {
+        if (fork())
+            continue;
+        struct frame *f = aligned_alloc(64, sizeof *f);
+        memset(f, 0, sizeof *f);
+        greg_t *g = f->uc.uc_mcontext.gregs;
+        g[REG_RIP] = (greg_t)after;
+        g[REG_RSP] = (greg_t)(stack + 65000);
+        g[REG_RDI] = how;
+        g[REG_CSGSFS] = 0x33 | 0x2bUL << 48;
+        g[REG_EFL] = 0x202;
+        memset(&f->uc.uc_sigmask, 0xff, 8);
+        sigdelset(&f->uc.uc_sigmask, SIGSYS); /* it still makes a call */
+        ul r[16] = {15};
+        r[4] = (ul)&f->uc;
+        jump(gadget, r);
+    }
+    pause();
+}
+"""

@@ -9,7 +9,10 @@ itself; nothing else may change. `PYGOS_ATTACKS=20` tries that many times as muc
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -168,3 +171,39 @@ def test_t_ent_09_bases_anywhere_and_the_patched_entry(
     text = f"#define PATCHED {STUB_CODE + mc.STUB_PATCHED:#x}UL\n"
     binary = compile_c(text + systrap.program(systrap.BASES))
     assert _run(machine, binary) == ["1", "unharmed"]
+
+
+def test_t_ent_05_the_pages_that_all_processes_show(
+    machine: pygos.Machine, compile_c: Compiler
+) -> None:
+    binary = compile_c("#include <time.h>\n" + systrap.program(systrap.VVAR))
+    assert _run(machine, binary) == ["1 1", "1"]
+
+
+def test_t_esc_07_patches_stay_in_the_process(machine: pygos.Machine, compile_c: Compiler) -> None:
+    """No file and no shared memory changes because code in it makes calls."""
+    assert _run(machine, compile_c(systrap.program(systrap.PATCHES))) == ["1" * 7]
+
+
+@pytest.mark.timeout(60)
+def test_t_death_01_guests_that_take_no_signals_die_with_the_kernel(compile_c: Compiler) -> None:
+    binary = compile_c(systrap.program(systrap.UNDEAD))
+    command = [Path(sys.executable).with_name("pygos"), "run", "--platform", "systrap", "--"]
+    with subprocess.Popen([*command, binary], stdout=subprocess.PIPE) as kernel:
+        try:
+            assert kernel.stdout is not None
+            assert [kernel.stdout.readline() for _ in range(4)] == [b"up\n"] * 4
+            children = Path(f"/proc/{kernel.pid}/task/{kernel.pid}/children").read_text().split()
+        finally:
+            kernel.kill()
+    assert len(children) >= 6
+    limit = time.monotonic() + 1
+    while any(_lives(pid) for pid in children):
+        assert time.monotonic() < limit, "guests outlive the kernel"
+
+
+def _lives(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
