@@ -33,7 +33,6 @@ from pygos.include.linux.fastcalls import (
     FAST_UID,
     POS_BITS,
     POS_MASK,
-    POS_TAKEN,
     S_LIMIT,
     S_SEQ,
     S_SIZE,
@@ -233,15 +232,15 @@ class Windows:
         """The file is read by calls again, and its pages are out of reach."""
         mm = self._mm
         space = mm.space
-        entries, positions = space.proc_page, space.pos_page
+        entries = space.proc_page
         assert entries is not None
-        assert positions is not None
         fd = window.fd
         at = fd * SLOT_WORDS
         entries[at : at + SLOT_WORDS] = _EMPTY
+        # The thread may be running: what it reads now it reads before this, or not at all.
+        word = space.take_position(fd)
         if not self.entered:
-            window.file.f_pos = positions[fd] & POS_MASK
-        positions[fd] = POS_TAKEN << 32
+            window.file.f_pos = word & POS_MASK
         del self.by_fd[fd]
         others = window.mapping.windows
         if others is not None:

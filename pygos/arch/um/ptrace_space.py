@@ -30,6 +30,10 @@ class PtraceSpace(UmSpace):
         """See AddressSpace.window: nothing is answered in these stubs, so there are none."""
         raise NotImplementedError
 
+    def take_position(self, index: int) -> int:
+        """See AddressSpace.take_position: nor are there positions."""
+        raise NotImplementedError
+
     def new_cpu(self, parent: Cpu | None = None) -> UmCpu:
         """A new guest thread; EAGAIN if the host has no process for it.
 

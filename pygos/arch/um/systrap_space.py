@@ -21,7 +21,7 @@ from pygos.arch.x86.regs import NREGS
 from pygos.host.code import AREA, AREA_VA, KEEPER, KSPIN, SLICE, UC
 from pygos.host.layout import AREAS, STUB_WINDOWS
 from pygos.include.errno import EAGAIN
-from pygos.include.linux.fastcalls import F_ENABLE
+from pygos.include.linux.fastcalls import F_ENABLE, POS_TAKEN
 from pygos.include.linux.platform import PAGE_SHIFT, PAGE_SIZE, WINDOWS_END, Cpu
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _SLICE_NS: Final = 20_000_000
 #: Threads at rest that are kept for the next one.
 _IDLE: Final = 1
 _USER_TOP: Final = 0x7FFF_FFFF_F000
+#: How often a word that a guest keeps changing is tried.
+_PATIENCE: Final = 100
 
 
 class SysSpace(UmSpace):
@@ -162,6 +164,24 @@ class SysSpace(UmSpace):
             raise ValueError(f"pfn {pfn:#x}+{pages:#x}")
         else:
             self.raw(va, length, MMAP + _READ, pfn << PAGE_SHIFT)
+
+    def take_position(self, index: int) -> int:
+        """See AddressSpace.take_position. Who compares 64 bits fails when the upper half has
+        changed, so that is enough to exchange. A guest may write the word all the time: it only
+        harms itself, and not the kernel by its patience."""
+        page = self.pos_page
+        assert page is not None
+        cmpxchg32 = self.sys.ram.code.cmpxchg32
+        addr = self.control[1] + 2 * PAGE_SIZE + 8 * index + 4
+        upper = int(page[index]) >> 32
+        for _ in range(_PATIENCE):
+            found = cmpxchg32(addr, upper, POS_TAKEN)
+            if found == upper:
+                break
+            upper = found
+        word = upper << 32 | int(page[index]) & 0xFFFF_FFFF
+        page[index] = POS_TAKEN << 32
+        return word
 
     def clone(self, parent: Cpu) -> SysSpace:
         """A copy of all host mappings, by cloning the keeper. EAGAIN."""

@@ -112,6 +112,10 @@ def update_attributes(inode: HostInode, st: HostStat) -> None:
     mode = st.mode
     if mode & S_IFMT != S_IFDIR:
         mode &= ~(S_ISUID | S_ISGID)
+    if st.size != inode.i_size and inode.i_mapping is not None and inode.i_mapping.windows:
+        from pygos.mm.instub import drop_windows
+
+        drop_windows(inode.i_mapping)
     inode.h_stat = st
     inode.i_mode = mode
     inode.i_uid = st.uid

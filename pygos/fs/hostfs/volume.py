@@ -50,7 +50,7 @@ from pygos.include.linux.platform import PAGE_SHIFT
 from pygos.include.uapi.fcntl import O_APPEND, O_DSYNC
 from pygos.include.uapi.fs import RENAME_EXCHANGE, RENAME_NOREPLACE
 from pygos.include.uapi.stat import S_ISGID
-from pygos.mm.filemap import truncate_pagecache
+from pygos.mm.filemap import pagecache_isize_extended, truncate_pagecache
 from pygos.mm.truncate import filemap_fdatawrite
 
 if TYPE_CHECKING:
@@ -302,9 +302,11 @@ class VolumeAttributes(HostInodeOperations):
     def _truncate(inode: HostInode, size: int) -> None:
         write_back(inode)
         _files(inode).truncate(write_handle(inode), size)
-        shrunk = size < inode.i_size
+        old = inode.i_size
         inode.i_size = size
-        if shrunk and inode.i_mapping is not None:
+        if size > old and inode.i_mapping is not None:
+            pagecache_isize_extended(inode.i_mapping, old)
+        elif size < old and inode.i_mapping is not None:
             truncate_pagecache(inode.i_mapping, size)
             inode.i_mapping.dirty.clear()  # the zeroed end of the last page
 

@@ -137,6 +137,12 @@ class AddressSpace(Protocol):
         """Map frames read-only at `va` in the window area above TASK_SIZE (queued like map);
         pfn -1 unmaps. A clone of the space has none of its parent's windows."""
 
+    def take_position(self, index: int) -> int:
+        """A word of pos_page, which is POS_TAKEN << 32 from then on (include/linux/fastcalls.py).
+
+        No guest thread that compares and exchanges it comes between.
+        """
+
     def map(self, va: int, pfn: int, pages: int, prot: Prot) -> None:
         """Map `pages` pages at `va` to the frames pfn, pfn+1, ... replacing what is there."""
 
