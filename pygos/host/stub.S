@@ -94,6 +94,7 @@
         .equ C_STACK,  0x068                    # stack_t
         .equ C_REGS,   0x080                    # struct user_regs_struct
         .equ C_SAMPLE, 0x160                    # calls to answer here before one is handed over
+        .equ C_PERIOD, 0x164                    # and then again
         .equ C_STACK_TOP, 0x1000                # stack of the patched path
         .equ THREAD_FAST, 0x1000                # first word of the thread page
         .equ CMD_RESULT, 0                      # patched path: only rax changed
@@ -460,7 +461,7 @@ try_trapped:
         je      ask
         cmp     dword ptr [rsi + 28], 0xc000003e
         jne     ask
-        dec     dword ptr [rbx + C_SAMPLE]      # the kernel sees one of 16: it may patch the site
+        dec     dword ptr [rbx + C_SAMPLE]      # the kernel sees some: it may patch the site
         js      2f
         lea     rax, [rip + 1f]
         mov     [rbx + C_SLOWIP], rax
@@ -486,7 +487,8 @@ try_trapped:
         sub     rsp, 0x80
         and     rsp, -16
         jmp     ask
-2:      mov     dword ptr [rbx + C_SAMPLE], 15
+2:      mov     eax, [rbx + C_PERIOD]
+        mov     [rbx + C_SAMPLE], eax
         jmp     ask
 
 # The signal hit the stub's own code.

@@ -53,6 +53,7 @@ class Area:
         self.data[:PAGE_SIZE] = bytes(PAGE_SIZE)
         self.words[0] = RUN
         self.words[_C_XMASK // 8] = xmask
+        self.words[_C_SAMPLE // 8] = SAMPLE - 1 << 32
         stack = (self.va + AREA_STACK, 0, 0, AREA_SIZE - AREA_STACK)
         _STACK.pack_into(self.data, _C_STACK, *stack)
 
@@ -61,6 +62,10 @@ class Area:
         """The page that only the kernel writes, as u64."""
         start = AREA_THREAD // 8
         return self.words[start : start + PAGE_SIZE // 8]
+
+    def keep_calls(self) -> None:
+        """Nobody wants to see calls that the stub can answer."""
+        self.words[_C_SAMPLE // 8] = 0x7FFF_FFFF_7FFF_FFFF
 
     @property
     def sampled(self) -> bool:

@@ -181,6 +181,8 @@ class SysCpu(UmCpu):
         """It has come to rest for the first time: the state with which it shall begin."""
         self.born = True
         self.block[PARKED] = 0
+        if self.platform.hot_site is None:
+            self.area.keep_calls()
         self.set_fpu_raw(self.first_fpu or self.sys.initial_fpu)
         self.first_fpu = None
 
