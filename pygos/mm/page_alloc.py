@@ -98,7 +98,7 @@ class Zone:
         self.ram = ram
         self.mem = ram.mem
         self.pages = pages
-        self.refcount = array("i", bytes(4 * pages))
+        self.refcount = array("i", [0]) * pages
         #: 1: the frame may hold data; 0: it is known to read as zero.
         self.used = bytearray(pages)
         # Rounded up, so that the buddy of any frame has an entry.

@@ -172,8 +172,9 @@ def default_secrets(files: Files, more: Iterable[str] = ()) -> Secrets:
     for names in paths:
         add_rule(secrets.rules, names, HIDDEN)
     of_home: Rules = {}  # one tree, shared by all homes
-    for path in HOME_SECRETS:
-        add_rule(of_home, _names(path.encode()), HIDDEN)
+    of_homes = [_names(path.encode()) for path in HOME_SECRETS]
+    for names in of_homes:
+        add_rule(of_home, names, HIDDEN)
     for home in homes:
         add_rule(secrets.rules, home, of_home)
     for path in EMPTY_DIRECTORIES:
@@ -182,12 +183,14 @@ def default_secrets(files: Files, more: Iterable[str] = ()) -> Secrets:
     for names in paths:
         _find_ids(resolver, secrets, names)
     for home in homes:
-        _find_home_ids(resolver, secrets, home)
+        _find_home_ids(resolver, secrets, home, of_homes)
     resolver.close()
     return secrets
 
 
-def _find_home_ids(resolver: Resolver, secrets: Secrets, home: list[bytes]) -> None:
+def _find_home_ids(
+    resolver: Resolver, secrets: Secrets, home: list[bytes], of_homes: list[list[bytes]]
+) -> None:
     """Record what a home directory has of HOME_SECRETS; one listing saves many look-ups."""
     try:
         place = resolver.parent(home) if b"*" not in home else None
@@ -197,8 +200,7 @@ def _find_home_ids(resolver: Resolver, secrets: Secrets, home: list[bytes]) -> N
     except Errno:
         return
     present = {entry[0] for entry in listing}
-    for path in HOME_SECRETS:
-        names = _names(path.encode())
+    for names in of_homes:
         if names[0] in present:
             _find_ids(resolver, secrets, home + names)
 
