@@ -116,6 +116,24 @@ int main(void)
 """
 
 
+#: A call that the stub can answer: is its site patched after 5000 of them?
+_ANSWERED = r"""
+#include <stdio.h>
+#include <unistd.h>
+asm(".text\n.balign 64\nsite: mov $39, %eax\nsyscall\nret\n.balign 64\n");
+extern unsigned char site[];
+int main(void)
+{
+    int i;
+    for (i = 0; i < 5000; i++)
+        if (((long (*)(void))site)() != getpid())
+            return 1;
+    puts(site[0] == 0xb8 ? "as it was" : "patched");
+    return 0;
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("patching")
@@ -146,6 +164,17 @@ def test_only_the_programs_own_loads_see_patches(program: Path, platform: str) -
 
 def test_without_patching_nothing_is_changed(program: Path, platform: str) -> None:
     assert sorted(views(program, platform, False)) == sorted(f"{view} same" for view in SAME)
+
+
+def test_calls_that_the_stub_answers_are_patched_too(tmp_path: Path, platform: str) -> None:
+    source = tmp_path / "answered.c"
+    source.write_text(_ANSWERED)
+    subprocess.run(["gcc", "-O1", "-w", "-o", tmp_path / "answered", source], check=True)
+    for patch in (True, False):
+        with pygos.Machine(platform=platform, patch=patch, memory="256m") as machine:
+            result = machine.run([tmp_path / "answered"], timeout=60, check=True)
+        patched = patch and platform == "systrap"
+        assert result.stdout == (b"patched\n" if patched else b"as it was\n")
 
 
 def test_every_frame_comes_back(program: Path, platform: str) -> None:
