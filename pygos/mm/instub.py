@@ -242,9 +242,7 @@ class Windows:
         if not self.entered:
             window.file.f_pos = word & POS_MASK
         del self.by_fd[fd]
-        others = window.mapping.windows
-        if others is not None:
-            others.pop(window, None)
+        _forget(window)
         if window.mapped:
             space.window(window.va, -1, window.mapped >> 12)
             space.shootdown()
@@ -252,9 +250,7 @@ class Windows:
     def close(self) -> None:
         """The mm ends; its space unmaps everything."""
         for window in self.by_fd.values():
-            others = window.mapping.windows
-            if others is not None:
-                others.pop(window, None)
+            _forget(window)
         self.by_fd.clear()
         self._seen.clear()
 
@@ -262,6 +258,18 @@ class Windows:
         """No file of the process is read in the stub any more."""
         for window in list(self.by_fd.values()):
             self.drop(window)
+
+
+def _forget(window: Window) -> None:
+    """The file has this window no more; without any, the machine needn't know the file."""
+    mapping = window.mapping
+    others = mapping.windows
+    if others is not None:
+        others.pop(window, None)
+    if not others:
+        mapping.windows = None
+        known: dict[Mapping, None] = mapping.machine.misc.get("windows", {})
+        known.pop(mapping, None)
 
 
 def drop_windows(mapping: Mapping) -> None:
@@ -275,7 +283,7 @@ def drop_windows(mapping: Mapping) -> None:
 
 def drop_all_windows(machine: Machine) -> None:
     """Somebody wants to see all reads of files from now on."""
-    for mapping in machine.misc.pop("windows", {}):
+    for mapping in list(machine.misc.get("windows", {})):
         drop_windows(mapping)
 
 
