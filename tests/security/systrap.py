@@ -705,3 +705,103 @@ int main(void)
     pause();
 }
 """
+
+#: What is left to see in windows above the guest's memory after their file is gone.
+WINDOWS = r"""
+static sigjmp_buf back;
+static void caught(int sig) { siglongjmp(back, 1); }
+#define WINDOWS (STUB + 0x1000000UL)
+/* Pages of the first 1024 above WINDOWS that can be read; those that have the word `what`. */
+static void look(const char *what, int *there, int *found)
+{
+    *there = *found = 0;
+    for (int i = 0; i < 1024; i++)
+        if (!sigsetjmp(back, 1)) {
+            volatile char *page = (char *)WINDOWS + i * 4096;
+            char first = *page;
+            ++*there;
+            *found += !memcmp((char *)page, what, 8);
+        }
+}
+static int writable(void)
+{
+    int count = 0;
+    for (int i = 0; i < 64; i++)
+        if (!sigsetjmp(back, 1)) {
+            *((volatile char *)WINDOWS + i * 4096) = 'X';
+            count++;
+        }
+    return count;
+}
+static char buffer[4096];
+static int make(const char *name, const char *word, int pages)
+{
+    int fd = open(name, O_CREAT | O_RDWR | O_TRUNC, 0600);
+    for (int i = 0; i < pages; i++) {
+        memset(buffer, 0, 4096);
+        strcpy(buffer, word);
+        write(fd, buffer, 4096);
+    }
+    return fd;
+}
+static void reads(int fd)
+{
+    for (int i = 0; i < 200; i++)
+        pread(fd, buffer, 4096, i % 16 * 4096);
+}
+int main(void)
+{
+    struct sigaction act = {.sa_handler = caught, .sa_flags = SA_NODEFER};
+    sigaction(SIGSEGV, &act, 0);
+    sigaction(SIGBUS, &act, 0);
+    int there, found;
+    setvbuf(stdout, 0, _IONBF, 0);
+    int fd = make("/tmp/win", "public..", 16);
+    reads(fd);
+    look("public..", &there, &found);
+    printf("window %d\n", there > 0);
+    printf("writable %d\n", writable());
+    /* The frames serve another: a file of somebody else's, and another process. */
+    ftruncate(fd, 0);
+    int other = make("/tmp/other", "private.", 64);
+    look("private.", &there, &found);
+    printf("truncated %d\n", found);
+    look("public..", &there, &found);
+    printf("old %d\n", found);
+    close(other);
+    /* Unlinked and closed. */
+    fd = make("/tmp/win", "public..", 16);
+    reads(fd);
+    unlink("/tmp/win");
+    close(fd);
+    make("/tmp/other2", "private.", 64);
+    look("private.", &there, &found);
+    printf("closed %d\n", found);
+    /* A child has no windows of its parent's. */
+    fd = make("/tmp/win", "public..", 16);
+    reads(fd);
+    if (!fork()) {
+        look("public..", &there, &found);
+        printf("child %d\n", found);
+        fflush(stdout);
+        _exit(0);
+    }
+    wait(0);
+    /* The position page says what it likes. */
+    reads(fd);
+    ul *positions = (ul *)(STUB_LIST + 0x2000);
+    int wrong = 0;
+    for (int i = 0; i < 2000; i++) {
+        if (!sigsetjmp(back, 1))
+            positions[fd] = i % 3 ? rnd() : 1UL << i % 64 | positions[fd] & 0xffff000000000000UL;
+        ssize_t got = read(fd, buffer, 64);
+        off_t at = lseek(fd, 0, SEEK_CUR);
+        if (got < 0 || got > 64 || at < 0)
+            wrong++;
+        getppid();
+        for (int turn = 0; turn < 5; turn++)
+            pread(fd, buffer, 4096, 0);
+    }
+    printf("positions %d\n", wrong);
+}
+"""

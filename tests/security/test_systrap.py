@@ -185,6 +185,14 @@ def test_t_esc_07_patches_stay_in_the_process(machine: pygos.Machine, compile_c:
     assert _run(machine, compile_c(systrap.program(systrap.PATCHES))) == ["1" * 7]
 
 
+def test_t_esc_07_windows_onto_files(machine: pygos.Machine, compile_c: Compiler) -> None:
+    """Frames that have left a file are out of reach, and positions are only positions."""
+    lines = _run(machine, compile_c(systrap.program(systrap.WINDOWS)))
+    assert lines == [
+        "window 1", "writable 0", "truncated 0", "old 0", "closed 0", "child 0", "positions 0",
+    ]  # fmt: skip
+
+
 @pytest.mark.timeout(60)
 def test_t_death_01_guests_that_take_no_signals_die_with_the_kernel(compile_c: Compiler) -> None:
     binary = compile_c(systrap.program(systrap.UNDEAD))
