@@ -55,6 +55,7 @@
         .equ SIGKILL, 9
         .equ ITIMER_VIRTUAL, 1
         .equ CLONE_FORK,   0x00008011           # CLONE_PARENT|SIGCHLD
+        .equ CLONE_GUEST,  0x00a08111           # filter.py has them all
         .equ TICK_US, 20000
         .equ FUTEX_WAIT, 0
         .equ FUTEX_WAKE, 1
@@ -258,7 +259,7 @@ fail:   ud2
 # ---- run the list of mapping changes at r15. One entry is 32 bytes:
 #   u64 address, u64 length (0 ends the list), u32 protection, u32 syscall number,
 #   u64 offset into the RAM memfd. MAP_POPULATE may be added to the protection of an mmap.
-#   r13: the pass. Stops at the first error, r15 at the bad entry.
+#   r13: the pass. rbp: 1 to go on to `thread`. Stops at the first error, r15 at the bad entry.
 batch:
         mov     rdi, [r15]
         mov     rsi, [r15 + 8]
@@ -279,12 +280,17 @@ batch:
         js      fail
         add     r15, 32
         jmp     batch
-1:      int3
+1:      test    ebp, ebp                        # the child of a fork goes on
+        mov     edi, CLONE_GUEST
+        jnz     thread
+        int3
 
 # ---- clone this stub. rdi: CLONE_FORK or CLONE_THREAD; r12: offset of the child's control
-# pages in the RAM memfd, or -1 to share the parent's; r13: the pass; r14: 0 for a child that
-# runs guest code under ptrace. The parent stops with the child's pid in rax; the child maps its
-# pages, drops the areas of the parent's threads, and starts its time slice timer.
+# pages in the RAM memfd, or -1 to share the parent's; r13: the pass; r14: the kernel's pid, or 0
+# for a child that runs guest code under ptrace. The parent stops with the child's pid in rax; the
+# child maps its pages and, under ptrace, starts its time slice timer; else it drops the areas of the
+# parent's threads. With rbp 1 it then runs its list and starts a thread in the area rbx, and stops
+# with that one's pid.
 fork:
         xor     esi, esi
         xor     edx, edx
@@ -340,6 +346,9 @@ fork:
         syscall
         test    rax, rax
         js      fail
+        mov     r15, STUB_LIST
+        test    ebp, ebp
+        jnz     batch
         int3
 
 # ---- start a guest thread that nobody traces: a clone of this stub in the same address space,

@@ -26,6 +26,7 @@ from pygos.arch.x86.regs import (
     R14,
     R15,
     RAX,
+    RBP,
     RBX,
     RDI,
     REGS_SIZE,
@@ -264,12 +265,16 @@ class Zygote:
             self._resume_until(pid, _STOP_INT3)
         return child
 
-    def fork(self, pid: int, list_page: int) -> int:
+    def fork(self, pid: int, list_page: int, area: int = 0) -> int:
         """Clone a stopped stub with a copy of its mappings; the child's control pages begin at
-        `list_page` of the RAM memfd. The parent's registers are lost, the FPU's kept."""
-        values = {
-            RDI: CLONE_FORK, R12: list_page * PAGE_SIZE, R13: self.secret, R14: int(self.systrap),
-        }  # fmt: skip
+        `list_page` of the RAM memfd. The parent's registers are lost, the FPU's kept.
+
+        With `area` the child runs its list and starts a guest thread there: its result()."""
+        values = {RDI: CLONE_FORK, R12: list_page * PAGE_SIZE, R13: self.secret}
+        if self.systrap:
+            values[R14] = os.getpid()
+        if area:
+            values[RBX], values[RBP] = area, 1
         return self._clone(pid, mc.STUB_FORK, values)
 
     def thread(self, pid: int) -> int:

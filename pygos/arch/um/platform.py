@@ -114,12 +114,12 @@ class UmPlatform:
 
     # -- stubs ----------------------------------------------------------------------
 
-    def fork_stub(self, parent: int, control: Control, traps: int = 0) -> Stub:
+    def fork_stub(self, parent: int, control: Control, traps: int = 0, area: int = 0) -> Stub:
         """Clone a stopped stub with its mappings; `traps`: those of the parent, which the
-        clone has too. EAGAIN if the host has no process left."""
+        clone has too; `area`: see Zygote.fork. EAGAIN if the host has no process left."""
         self.look_around()
         try:
-            pid = self.zygote.fork(parent, control[0])
+            pid = self.zygote.fork(parent, control[0], area)
         except OSError as error:
             self.ram.free_control_unit(control[0])
             raise self.no_process(error) from None

@@ -33,6 +33,7 @@ _PAGE_WORDS: Final = PAGE_SIZE // 8
 _SLICE_NS: Final = 20_000_000
 #: Threads at rest that are kept for the next one.
 _IDLE: Final = 1
+_NO_LIST: Final = memoryview(bytes(PAGE_SIZE)).cast("Q")
 _USER_TOP: Final = 0x7FFF_FFFF_F000
 #: How often a word that a guest keeps changing is tried.
 _PATIENCE: Final = 100
@@ -89,6 +90,11 @@ class SysSpace(UmSpace):
         except OSError as error:
             self.gone.append((0, area))
             raise platform.no_process(error) from None
+        return self._adopt(pid, area)
+
+    def _adopt(self, pid: int, area: Area) -> SysCpu:
+        """A CPU for a thread that has just been started."""
+        platform = self.sys
         stub = platform.adopt(pid, self._list_addr, 0)
         block = stub.block
         block[AREA], block[AREA_VA] = area.addr, area.va
@@ -184,14 +190,26 @@ class SysSpace(UmSpace):
         return word
 
     def clone(self, parent: Cpu) -> SysSpace:
-        """A copy of all host mappings, by cloning the keeper. EAGAIN."""
+        """A copy of all host mappings, by cloning the keeper. EAGAIN.
+
+        The clone carries out the list that it finds, which maps a first area, and starts the
+        thread in it, all in one go.
+        """
         assert isinstance(parent, SysCpu)
         platform = self.sys
         state = parent.raw_fpu()
         platform.flush(self, self.keeper)
         control = platform.ram.control_unit()
-        keeper = platform.fork_stub(self.keeper.pid, control)
-        child = SysSpace(platform, control, keeper)
+        child = SysSpace(platform, control, self.keeper)
+        area = child._take_area()
+        area.prepare(platform.xmask)
+        try:
+            child.keeper = platform.fork_stub(self.keeper.pid, control, area=area.va)
+        except EAGAIN:
+            platform.ram.free_control_unit(area.pfn)
+            raise
+        control[2][:_PAGE_WORDS] = _NO_LIST
+        child.resting.append(child._adopt(platform.zygote.result(child.keeper.pid), area))
         child.start_regs = memoryview(parent.regs[:NREGS].tobytes()).cast("Q")
         child.start_fpu = state
         return child
