@@ -114,7 +114,7 @@ def _copy_pages(mm: Mm, vma: Vma, vpn: int, first: int, old: list[int], host: bo
         zone.put_many(range(pfn + end - start, pfn + got))
         old = old[start - first : end - first]
         first, count = start, end - start
-    _copy_frames(zone.mem, pfn << 12, old)
+    copy_frames(zone.mem, pfn << 12, old)
     _account_copies(mm, vma, first, count)
     pte = pfn << 12 | PTE_ANON | pte_flags(vma)
     if host or any(entry & PTE_HOSTED for entry in old):
@@ -127,7 +127,7 @@ def _copy_pages(mm: Mm, vma: Vma, vpn: int, first: int, old: list[int], host: bo
     return first
 
 
-def _copy_frames(mem: memoryview, at: int, ptes: list[int]) -> None:
+def copy_frames(mem: memoryview, at: int, ptes: list[int]) -> None:
     """Copy frames to one run of frames at byte `at`; neighbours go together."""
     source = end = ptes[0] & ~0xFFF
     for pte in ptes:

@@ -20,16 +20,17 @@ from pygos.include.linux.mm_types import (
     VM_DONTCOPY,
     VM_LOCKED,
     VM_WIPEONFORK,
+    Vma,
 )
+from pygos.mm.cow import copy_frames
 from pygos.mm.fault import charged_run
 from pygos.mm.frames import get_frames
 from pygos.mm.mm import Mm
 from pygos.mm.overcommit import vm_enough_memory
 from pygos.mm.tlb import enter_run, map_run, present, protect_hosted
-from pygos.mm.vma import account, copy_vma_struct
+from pygos.mm.vma import account
 
 if TYPE_CHECKING:
-    from pygos.include.linux.mm_types import Vma
     from pygos.include.linux.platform import Cpu
 
 _COPIED: Final = (
@@ -104,29 +105,22 @@ def _copy_frames(mm: Mm, child: Mm, vpns: list[int]) -> None:
 
 def _copy_run(mm: Mm, child: Mm, vpn: int, count: int) -> int:
     """Copy up to `count` neighbouring pages into one run of frames; how many."""
-    zone = mm.zone
-    mem = zone.mem
-    pt = mm.pt
     if mm.memcg is None:
-        pfn, count = zone.alloc_run(count)
+        pfn, count = mm.zone.alloc_run(count)
     else:
         pfn, count = charged_run(mm.memcg, count)
-    first = expected = pt[vpn]
-    source, target = first & ~0xFFF, pfn << 12
-    start = vpn
-    for page in range(vpn, vpn + count):
-        pte = pt[page]
-        if pte != expected:
-            size = (page - start) << 12
-            mem[target : target + size] = mem[source : source + size]
-            _enter_copy(child, start, target | first & 0xFFF, page - start)
-            target += size
-            start, first, source = page, pte, pte & ~0xFFF
-            expected = pte
-        expected += 4096
-    size = (vpn + count - start) << 12
-    mem[target : target + size] = mem[source : source + size]
-    _enter_copy(child, start, target | first & 0xFFF, vpn + count - start)
+    ptes = list(map(mm.pt.__getitem__, range(vpn, vpn + count)))
+    copy_frames(mm.mem, pfn << 12, ptes)
+    flags = [pte & 0xFFF for pte in ptes]
+    at = 0
+    while at < count:
+        bits, end = flags[at], count
+        if flags.count(bits) < count:
+            end = at + 1
+            while end < count and flags[end] == bits:
+                end += 1
+        _enter_copy(child, vpn + at, pfn + at << 12 | bits, end - at)
+        at = end
     return count
 
 
@@ -139,20 +133,35 @@ def _enter_copy(child: Mm, vpn: int, pte: int, count: int) -> None:
 
 
 def _dup_vmas(mm: Mm, child: Mm) -> None:
+    """The child's areas. Its totals are the parent's but for areas that it doesn't get."""
+    child.total_vm, child.data_vm = mm.total_vm, mm.data_vm
+    child.exec_vm, child.stack_vm = mm.exec_vm, mm.stack_vm
     vmas = child.vmas
+    promised = 0
     for vma in mm.vmas:
-        if vma.flags & VM_DONTCOPY:
+        flags = vma.flags & ~(VM_LOCKED | VM_LOCKONFAULT)
+        pages = (vma.end - vma.start) >> 12
+        if flags & VM_ACCOUNT:
+            promised += pages
+        if flags & VM_DONTCOPY:
             _forget(child, vma)
+            account(child, flags, -pages)
             continue
-        new = copy_vma_struct(vma, child, vma.start, vma.end)
-        new.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
-        if vma.flags & VM_WIPEONFORK:
+        new = Vma(child, vma.start, vma.end, flags)
+        new.pgoff, new.name, new.private = vma.pgoff, vma.name, vma.private
+        new.mapping, new.vm_ops = vma.mapping, vma.vm_ops
+        if vma.file is not None:
+            new.file = vma.file
+            vma.file.f_count += 1
+        if new.vm_ops is not None:
+            new.vm_ops.open(new)
+        if flags & VM_WIPEONFORK:
             _forget(child, vma)
         vmas.append(new)
         if new.mapping is not None:
             new.mapping.i_mmap[new] = None
-        account(child, new.flags, (new.end - new.start) >> 12)
-    child.starts = [vma.start for vma in vmas]
+    mm.machine.commit_pages += promised
+    child.starts = mm.starts.copy() if len(vmas) == len(mm.vmas) else [v.start for v in vmas]
 
 
 def _forget(child: Mm, vma: Vma) -> None:

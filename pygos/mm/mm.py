@@ -297,7 +297,11 @@ def exit_mmap(mm: Mm) -> None:
             promised += (vma.end - vma.start) >> 12
         if vma.mapping is not None:
             vma.mapping.i_mmap.pop(vma, None)
-        drop_vma(mm, vma)
+        file = vma.file
+        if file is not None and file.f_count > 1 and vma.vm_ops is None:
+            file.f_count -= 1
+        else:
+            drop_vma(mm, vma)
     mm.machine.commit_pages -= promised
     mm.hiwater_vm = max(mm.hiwater_vm, mm.total_vm)
     mm.total_vm = mm.data_vm = mm.exec_vm = mm.stack_vm = mm.locked_vm = 0
