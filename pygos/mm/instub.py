@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pygos.include.errno import Errno
 from pygos.include.linux.fastcalls import (
     F_EGID,
     F_ENABLE,
@@ -43,6 +44,7 @@ from pygos.include.linux.fastcalls import (
 from pygos.include.linux.fs import FMODE_READ
 from pygos.include.linux.platform import WINDOWS, WINDOWS_END
 from pygos.include.uapi.fcntl import O_DIRECT
+from pygos.mm.filemap import filemap_fill
 
 if TYPE_CHECKING:
     from pygos.include.linux.fs import File
@@ -58,6 +60,9 @@ _MOST: Final = 16
 _LARGEST: Final = 256 << 20
 _STEP_PAGES: Final = 2048
 _STEP_RUNS: Final = 64
+#: Pages that are read ahead at first and at most, in the place of many slow reads.
+_AHEAD: Final = 64
+_AHEAD_MOST: Final = 1024
 #: Files whose reads are being counted.
 _SEEN: Final = 64
 _NR_READ, _NR_PREAD = 0, 17
@@ -71,7 +76,7 @@ _EMPTY: Final = memoryview(bytes(SLOT_WORDS * 8)).cast("Q")
 class Window:
     """One file of one process. `va`: where its first byte is; `mapped`: bytes from there on."""
 
-    __slots__ = ("fd", "file", "mapped", "mapping", "owner", "room", "seq", "va")
+    __slots__ = ("ahead", "fd", "file", "mapped", "mapping", "owner", "room", "seq", "va")
 
     def __init__(self, owner: Windows, fd: int, file: File, mapping: Mapping, va: int) -> None:
         self.owner = owner
@@ -80,6 +85,8 @@ class Window:
         self.mapping = mapping
         self.va = va
         self.mapped = 0
+        #: Pages to read ahead of who reads in order.
+        self.ahead = _AHEAD
         #: Tells this file from others that had the descriptor before.
         self.seq = owner.next_seq()
         #: Bytes of address space.
@@ -147,6 +154,7 @@ class Windows:
         window = self.by_fd.get(fd)
         if window is not None:
             if window.file is file:
+                self._read_ahead(window)
                 self._extend(window)
             return
         if task.syscall_nr not in (_NR_READ, _NR_PREAD) or fd >= FAST_FDS:
@@ -202,6 +210,20 @@ class Windows:
         self._extend(window)
         arm_thread(task)
 
+    def _read_ahead(self, window: Window) -> None:
+        """A slow read: if it went on where the window ends, have more for the next ones."""
+        index, mapping = window.mapped >> 12, window.mapping
+        zone = mapping.machine.zone
+        if not index < window.file.f_ra <= index + _STEP_PAGES or mapping.keep:
+            return
+        window.ahead = min(2 * window.ahead, _AHEAD_MOST)
+        if zone.page_memcg is not None or zone.nr_free < zone.high_wmark + 2 * window.ahead:
+            return
+        try:
+            filemap_fill(mapping, index, min(index + window.ahead, window.room >> 12), 0)
+        except Errno:
+            pass  # who needs these pages will be told
+
     def _extend(self, window: Window) -> None:
         """Map further pages of the file that are cached, in runs of frames."""
         pages = window.mapping.pages
@@ -220,6 +242,8 @@ class Windows:
             index += count
             runs += 1
         window.mapped = index << 12
+        if window.file.f_ra <= index:
+            window.file.f_ra = index  # where the next slow read of who reads in order begins
         entries = space.proc_page
         assert entries is not None
         at = window.fd * SLOT_WORDS
