@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from pygos.include.linux.sched import Task
 
 _NSEC = 1_000_000_000
-_PACK = Stat.STRUCT.pack
+#: As Stat.STRUCT, with signed seconds.
+_PACK = Struct("<QQQIIIIQqqqqqqqqq3q").pack
 _PACK_STATX = Statx.STRUCT.pack
 #: The same for a file without special attributes: what it doesn't have is zero.
 _PACK_STATX_PLAIN = Struct("<IIQIIIHHQQQQqIiqIiqIiqIiIIIIQ").pack
@@ -57,6 +58,7 @@ _UNIQUE = 1 << 31
 #: The fields after stx_mnt_id: direct I/O, subvolume, atomic writes, spares.
 _STATX_REST = (0,) * 17
 _STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
+_NO_STAT_FLAGS = ~(_STAT_FLAGS | AT_STATX_SYNC_TYPE)
 
 
 def generic_fillattr(inode: Inode) -> Kstat:
@@ -110,12 +112,9 @@ def _pack_inode(inode: Inode, uid: int, gid: int) -> bytes:
     return _PACK(
         inode.i_sb.s_dev, inode.i_ino, inode.i_nlink, inode.i_mode, uid, gid, 0,
         inode.i_rdev, inode.i_size, inode.i_sb.s_blocksize, inode.i_blocks,
-        atime // _NSEC & _M64, atime % _NSEC, mtime // _NSEC & _M64, mtime % _NSEC,
-        ctime // _NSEC & _M64, ctime % _NSEC, 0, 0, 0,
+        atime // _NSEC, atime % _NSEC, mtime // _NSEC, mtime % _NSEC,
+        ctime // _NSEC, ctime % _NSEC, 0, 0, 0,
     )  # fmt: skip
-
-
-_M64 = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def stat_bytes(task: Task, mnt: Mount, dentry: Dentry) -> bytes:
@@ -142,8 +141,8 @@ def _shown(task: Task, k: Kstat) -> Kstat:
 def _pack_kstat(k: Kstat) -> bytes:
     return _PACK(
         k.dev, k.ino, k.nlink, k.mode, k.uid, k.gid, 0, k.rdev, k.size, k.blksize, k.blocks,
-        k.atime // _NSEC & _M64, k.atime % _NSEC, k.mtime // _NSEC & _M64, k.mtime % _NSEC,
-        k.ctime // _NSEC & _M64, k.ctime % _NSEC, 0, 0, 0,
+        k.atime // _NSEC, k.atime % _NSEC, k.mtime // _NSEC, k.mtime % _NSEC,
+        k.ctime // _NSEC, k.ctime % _NSEC, 0, 0, 0,
     )  # fmt: skip
 
 
@@ -213,7 +212,7 @@ def newfstatat(
 
     Errors: EINVAL (flags), EBADF, EFAULT, and those of the path walk.
     """
-    if flag & ~(_STAT_FLAGS | AT_STATX_SYNC_TYPE):
+    if flag & _NO_STAT_FLAGS:
         raise EINVAL
     if filename:
         mnt, dentry = walk_name(task, dfd, filename, not flag & AT_SYMLINK_NOFOLLOW, True)
@@ -221,6 +220,8 @@ def newfstatat(
             return -ENOENT.errno
         statbuf.mem.write(statbuf.addr, stat_bytes(task, mnt, dentry))
         return 0
+    if flag & AT_EMPTY_PATH and (file := task.files.fd.get(dfd)) is not None:
+        return fstat(task, file, statbuf)  # as fstat(3) of the C library calls it
     path, inode = stat_target(task, dfd, filename, flag)
     statbuf.mem.write(statbuf.addr, pack_stat(task, path, inode))
     return 0
@@ -280,7 +281,7 @@ def statx(
     """
     if mask & STATX__RESERVED or flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE:
         raise EINVAL
-    if flags & ~(_STAT_FLAGS | AT_STATX_SYNC_TYPE):
+    if flags & _NO_STAT_FLAGS:
         raise EINVAL
     if filename:
         mnt, dentry = walk_name(task, dfd, filename, not flags & AT_SYMLINK_NOFOLLOW, True)
