@@ -9,7 +9,7 @@ thread that boots it (ptrace gives a stub to one thread only).
 from __future__ import annotations
 
 import os
-import threading
+from _thread import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -151,8 +151,8 @@ class Machine:
             raise PygosError("the machine is closed")
         if self._kernel is None:
             self._kernel = self._boot((None, None, None), None)
-            self._thread = threading.get_ident()
-        elif self._thread != threading.get_ident():
+            self._thread = get_ident()
+        elif self._thread != get_ident():
             raise PygosError("a machine can only be used by the thread that booted it")
 
     def _boot(self, stdio: tuple[Any, Any, Any], terminal: Any) -> Kernel:

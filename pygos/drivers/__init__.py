@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from pygos.include.linux.machine import Machine
 
 #: Modules of this package with system calls.
-SYSCALL_MODULES = (
-    "pygos.drivers.char.random",
-    "pygos.drivers.tty.vhangup",
-)
+SYSCALL_MODULES = ("pygos.drivers.char.random",)
+#: Calls whose modules are imported at their first use.
+SYSCALLS_LAZY = {"vhangup": "pygos.drivers.tty.vhangup"}
 
 
 def init_drivers(machine: Machine) -> None:

@@ -26,38 +26,44 @@ SYSCALL_MODULES: Final = (
     "pygos.fs.stat",
     "pygos.fs.readdir",
     "pygos.fs.chmod",
-    "pygos.fs.truncate",
-    "pygos.fs.utimes",
     "pygos.fs.statfs",
     "pygos.fs.fs_struct",
     "pygos.fs.fcntl",
     "pygos.fs.ioctl",
     "pygos.fs.locks",
-    "pygos.fs.xattr",
-    "pygos.fs.sync",
-    "pygos.fs.sendfile",
-    "pygos.fs.memfd",
 )
 #: Calls whose modules are imported at their first use.
-SYSCALLS_LAZY: Final = {
-    "inotify_init": "pygos.fs.notify.inotify", "inotify_init1": "pygos.fs.notify.inotify",
-    "mount": "pygos.fs.mount", "umount2": "pygos.fs.umount", "pivot_root": "pygos.fs.umount",
-    "fsopen": "pygos.fs.fsopen", "fsconfig": "pygos.fs.fsopen", "fsmount": "pygos.fs.fsopen",
-    "fspick": "pygos.fs.fsopen", "open_tree": "pygos.fs.open_tree",
-    "statmount": "pygos.fs.statmount", "listmount": "pygos.fs.statmount",
-    "move_mount": "pygos.fs.open_tree", "mount_setattr": "pygos.fs.open_tree",
-    "inotify_add_watch": "pygos.fs.notify.inotify", "inotify_rm_watch": "pygos.fs.notify.inotify",
-}  # fmt: skip
+_LAZY: Final = {
+    "pygos.fs.eventfd": "eventfd2 eventfd",
+    "pygos.fs.eventpoll": (
+        "epoll_create1 epoll_create epoll_ctl epoll_wait epoll_pwait epoll_pwait2"
+    ),
+    "pygos.fs.fsopen": "fsopen fsconfig fsmount fspick",
+    "pygos.fs.memfd": "memfd_create",
+    "pygos.fs.mount": "mount",
+    "pygos.fs.notify.inotify": "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch",
+    "pygos.fs.open_tree": "open_tree move_mount mount_setattr",
+    "pygos.fs.pidfs": "pidfd_open pidfd_send_signal pidfd_getfd",
+    "pygos.fs.sendfile": "sendfile copy_file_range",
+    "pygos.fs.signalfd": "signalfd4 signalfd",
+    "pygos.fs.splice": "splice tee vmsplice",
+    "pygos.fs.statmount": "statmount listmount",
+    "pygos.fs.sync": "sync syncfs fsync fdatasync sync_file_range",
+    "pygos.fs.timerfd": "timerfd_create timerfd_settime timerfd_gettime",
+    "pygos.fs.truncate": "truncate ftruncate fallocate",
+    "pygos.fs.umount": "umount2 pivot_root",
+    "pygos.fs.utimes": "utimensat futimesat utimes utime",
+    "pygos.fs.xattr": (
+        "setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr "
+        "flistxattr removexattr lremovexattr fremovexattr setxattrat getxattrat listxattrat "
+        "removexattrat"
+    ),
+}
+SYSCALLS_LAZY: Final = {name: module for module, names in _LAZY.items() for name in names.split()}
 #: Starting programs.
 SYSCALL_MODULES_EXEC: Final = ("pygos.fs.exec",)
 #: Waiting for files, and files to wait for.
 SYSCALL_MODULES_POLL: Final = (
-    "pygos.fs.eventfd",
-    "pygos.fs.eventpoll",
-    "pygos.fs.pidfs",
     "pygos.fs.pipe",
     "pygos.fs.select",
-    "pygos.fs.signalfd",
-    "pygos.fs.splice",
-    "pygos.fs.timerfd",
 )

@@ -14,21 +14,14 @@ SYSCALL_MODULES = (
     "pygos.kernel.exit",
     "pygos.kernel.fork",
     "pygos.kernel.futex",
-    "pygos.kernel.futex2",
-    "pygos.kernel.groups",
     "pygos.kernel.kill",
-    "pygos.kernel.nice",
-    "pygos.kernel.ptrace",
     "pygos.kernel.resource",
     "pygos.kernel.robust_list",
     "pygos.kernel.rseq",
     "pygos.kernel.schedcalls",
     "pygos.kernel.sigcalls",
     "pygos.kernel.sys",
-    "pygos.kernel.sysinfo",
     "pygos.kernel.time.clocks",
-    "pygos.kernel.time.itimer",
-    "pygos.kernel.time.posix_timers",
     "pygos.kernel.time.sleep",
     "pygos.kernel.time.timekeeping",
     "pygos.kernel.utsname",
@@ -36,13 +29,23 @@ SYSCALL_MODULES = (
 )
 
 #: Calls that few programs make: their modules are imported at the first one.
-SYSCALLS_LAZY = {
-    "kcmp": "pygos.kernel.kcmp",
-    "membarrier": "pygos.kernel.membarrier",
-    "prctl": "pygos.kernel.prctl",
-    "reboot": "pygos.kernel.reboot",
-    "seccomp": "pygos.kernel.seccomp_calls",
-    "setns": "pygos.kernel.setns",
-    "syslog": "pygos.kernel.syslog",
-    "unshare": "pygos.kernel.unshare",
+_LAZY = {
+    "pygos.kernel.futex2": "futex_waitv futex_wait futex_wake futex_requeue",
+    "pygos.kernel.groups": "getgroups setgroups",
+    "pygos.kernel.kcmp": "kcmp",
+    "pygos.kernel.membarrier": "membarrier",
+    "pygos.kernel.nice": "getpriority setpriority ioprio_set ioprio_get",
+    "pygos.kernel.prctl": "prctl",
+    "pygos.kernel.ptrace": "ptrace",
+    "pygos.kernel.reboot": "reboot",
+    "pygos.kernel.seccomp_calls": "seccomp",
+    "pygos.kernel.setns": "setns",
+    "pygos.kernel.sysinfo": "sysinfo",
+    "pygos.kernel.syslog": "syslog",
+    "pygos.kernel.time.itimer": "getitimer setitimer alarm",
+    "pygos.kernel.time.posix_timers": (
+        "timer_create timer_settime timer_gettime timer_getoverrun timer_delete"
+    ),
+    "pygos.kernel.unshare": "unshare",
 }
+SYSCALLS_LAZY = {name: module for module, names in _LAZY.items() for name in names.split()}

@@ -21,10 +21,15 @@ SYSCALL_MODULES: Final = (
     "pygos.mm.mprotect",
     "pygos.mm.mremap",
     "pygos.mm.madvise",
-    "pygos.mm.msync",
-    "pygos.mm.mincore",
-    "pygos.mm.mlock",
-    "pygos.mm.mseal",
-    "pygos.mm.readahead",
-    "pygos.mm.process_vm_access",
 )
+
+#: Calls that few programs make: their modules are imported at the first one.
+_LAZY: Final = {
+    "pygos.mm.msync": "msync",
+    "pygos.mm.mincore": "mincore",
+    "pygos.mm.mlock": "mlock mlock2 munlock mlockall munlockall",
+    "pygos.mm.mseal": "mseal",
+    "pygos.mm.readahead": "readahead fadvise64 cachestat",
+    "pygos.mm.process_vm_access": "process_vm_readv process_vm_writev",
+}
+SYSCALLS_LAZY: Final = {name: module for module, names in _LAZY.items() for name in names.split()}

@@ -21,5 +21,13 @@ its family until it is released. A queued message owns a reference of each file 
 
 from typing import Final
 
-#: Modules with system calls, for init/calls.py.
-SYSCALL_MODULES: Final = ("pygos.net.socket", "pygos.net.mmsg", "pygos.net.sockopt")
+#: System calls, whose modules are imported at the first one, for init/calls.py.
+_LAZY: Final = {
+    "pygos.net.socket": (
+        "socket socketpair bind listen accept4 accept connect getsockname getpeername sendto "
+        "recvfrom sendmsg recvmsg shutdown"
+    ),
+    "pygos.net.mmsg": "sendmmsg recvmmsg",
+    "pygos.net.sockopt": "setsockopt getsockopt",
+}
+SYSCALLS_LAZY: Final = {name: module for module, names in _LAZY.items() for name in names.split()}

@@ -27,7 +27,7 @@ EDGES = (
 
 def names() -> list[str]:
     found = set()
-    for module in kernel.SYSCALL_MODULES + x86.SYSCALL_MODULES:
+    for module in (*kernel.SYSCALL_MODULES, *kernel.SYSCALLS_LAZY.values(), *x86.SYSCALL_MODULES):
         if module == "pygos.kernel.fork":
             continue
         for value in vars(import_module(module)).values():
