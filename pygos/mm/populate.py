@@ -73,8 +73,9 @@ def _populate_rest(mm: Mm, lo: int, hi: int, write: bool) -> None:
 def premap_file(mm: Mm, vma: Vma, start: int, end: int, fixed: bool) -> None:
     """Map what is likely to be used of a file's private mapping [start, end) in `vma`.
 
-    Cached program text as a whole; of the rest what others used before. `fixed`: it is a
-    segment of a program or a library, of which a writable one's first pages are used anyway.
+    Cached program text as a whole; of the rest what others used before. Where a `fixed` one
+    continues a mapping of the same file it is a segment of a library, and if it is writable
+    the first pages are used anyway. Other programs may want to see the file change.
     """
     mapping = vma.mapping
     assert mapping is not None
@@ -83,7 +84,8 @@ def premap_file(mm: Mm, vma: Vma, start: int, end: int, fixed: bool) -> None:
     flags = vma.flags
     lo, hi = start >> 12, end >> 12
     if flags & VM_WRITE:
-        if fixed:
+        below = vma_lookup(mm, start - 1) if fixed else None
+        if below is not None and below.mapping is mapping:  # a program's or library's data
             copy_segment(mm, vma, lo, hi)
     elif flags & VM_EXEC and hi - lo <= _PREMAP_PAGES:
         map_cached(mm, vma, lo, hi, True, fresh=True)
