@@ -19,7 +19,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Callable
-from time import monotonic_ns, sleep, time_ns
+from time import CLOCK_BOOTTIME, clock_gettime_ns, monotonic_ns, sleep, time_ns
 from typing import Final
 
 from pygos.host import clock_code as code
@@ -57,18 +57,23 @@ _CATCH_UP, _SLOWEST = 4 * _SEC, 5
 #: A difference that no error explains, besides a 2**n-th part of the time since the last look;
 #: one that is kept. ns.
 _ODD, _DRIFT, _KEPT = 1_000_000, 10, 10 * _SEC
-#: A first measurement of the speed that is older isn't trusted; how long a new one takes, s.
-_STALE, _SHORT = 10 * _SEC, 0.002
+#: How long a new measurement of the speed takes if the host was suspended in the first one, s.
+_SHORT: Final = 0.002
 #: How often the host is asked whether it still trusts the counter, ns.
 _LOOK: Final = 10 * _SEC
+
+
+def _suspended() -> int:
+    """For how long the host has been suspended since its boot, ns."""
+    return clock_gettime_ns(CLOCK_BOOTTIME) - monotonic_ns()
 
 
 class TscClock(HostClock):
     """Implements ``Clock`` on a host whose clock source is the time stamp counter."""
 
     __slots__ = (
-        "_copy", "_interval", "_last", "_looked", "_map", "_new", "_old", "_tsc", "_update",
-        "_view", "_wall", "ppb", "running", "speed",
+        "_copy", "_interval", "_last", "_looked", "_map", "_new", "_old", "_slept", "_tsc",
+        "_update", "_view", "_wall", "ppb", "running", "speed",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -88,7 +93,9 @@ class TscClock(HostClock):
         self.running = False
         #: (counter, host's CLOCK_MONOTONIC), from which the counter's speed is taken.
         self._old = self._new = self._sample()[:2]
-        #: The counter's, as measured last, and when that was.
+        #: For how long the host had been suspended by then.
+        self._slept = _suspended()
+        #: The counter's speed, as measured last, and when that was.
         self.speed = 0
         self._last = 0
         #: How far the host's CLOCK_REALTIME is ahead of its CLOCK_MONOTONIC.
@@ -180,7 +187,7 @@ class TscClock(HostClock):
 
     def _start(self) -> bool:
         """Begin the lines where the host's clocks are; not if the counter is too slow."""
-        if monotonic_ns() - self._old[1] > _STALE:
+        if _suspended() - self._slept > _ODD:
             self._old = self._new = self._sample()[:2]
             sleep(_SHORT)
         counter, mono, self._wall = self._sample()
