@@ -12,6 +12,7 @@ import pytest
 
 import pygos
 from tests.security.conftest import Compiler
+from tests.security.tracing import host_calls
 
 pytestmark = pytest.mark.boots
 
@@ -128,31 +129,6 @@ def test_t_esc_05_programs_hold_only_what_they_were_given(
     assert machine.run([compile_c(_FDS)], timeout=30).stdout == b"3\n"
 
 
-_TRACER = r"""
-import os, subprocess, sys
-tracing = "/sys/kernel/tracing"
-subprocess.run(["mount", "-t", "tracefs", "nodev", tracing], check=True)
-def put(name, text):
-    with open(f"{tracing}/{name}", "w") as file:
-        file.write(text)
-starter = "input(); import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
-child = subprocess.Popen([sys.executable, "-c", starter, *sys.argv[1:]],
-                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-put("trace", "")
-put("set_event_pid", str(child.pid))
-put("options/event-fork", "1")
-put("buffer_size_kb", "65536")
-put("events/raw_syscalls/sys_enter/enable", "1")
-child.communicate(b"\n")
-put("events/raw_syscalls/sys_enter/enable", "0")
-print(child.pid, child.returncode)
-with open(f"{tracing}/trace") as file:
-    for line in file:
-        if " sys_enter: NR " in line:
-            pid = line.split("[", 1)[0].rsplit("-", 1)[1].strip()
-            print(pid, line.split(" NR ")[1].split()[0])
-put("set_event_pid", "")
-"""
 _EXECVE = 59
 #: By number: what a stub is made with (execve, ptrace, close, dup2, close_range, prctl, setrlimit,
 #: seccomp), what it does (mmap, mprotect, munmap, clone, setitimer), what the watcher does (poll).
@@ -163,26 +139,15 @@ _STUB_CALLS |= {15, 110, 131, 202, 158}
 
 def test_stubs_make_no_host_call_but_their_own(tmp_path: Path) -> None:
     """The host's own trace of every system call of a run: those of the stubs are few kinds."""
-    if os.geteuid() or not Path("/sys/kernel/tracing").is_dir():
-        pytest.skip("needs root and tracefs")
-    script = tmp_path / "trace.py"
-    script.write_text(_TRACER)
-    pygos_command = Path(sys.executable).with_name("pygos")
+    pygos_command = str(Path(sys.executable).with_name("pygos"))
     guest = "ls -l / | wc; cat /etc/passwd >/tmp/x; (exec true); kill -0 $$; sleep 0.01"
-    command = ["unshare", "-m", sys.executable, str(script)]
-    command += [str(pygos_command), "run", "--", "sh", "-c", guest]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    if run.returncode:
-        pytest.skip(f"no tracefs here: {run.stderr.strip().splitlines()[-1]}")
-    head, *rows = run.stdout.splitlines()
-    kernel, status = head.split()
-    assert status == "0"
-    calls: dict[str, set[int]] = {}
-    for row in rows:
-        pid, number = row.split()
-        if int(number) == _EXECVE:  # what came before was the kernel's, not the stub's
-            calls[pid] = set()
-        calls.setdefault(pid, set()).add(int(number))
+    kernel, status, trace = host_calls(tmp_path, [pygos_command, "run", "--", "sh", "-c", guest])
+    assert status == 0
+    calls: dict[int, set[int]] = {}
+    for call in trace:
+        if call.number == _EXECVE:  # what came before was the kernel's, not the stub's
+            calls[call.pid] = set()
+        calls.setdefault(call.pid, set()).add(call.number)
     assert len(calls[kernel]) > 20, "the trace must see the kernel itself"
     stubs = {pid: numbers for pid, numbers in calls.items() if pid != kernel}
     assert len(stubs) >= 3

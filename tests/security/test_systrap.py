@@ -24,6 +24,7 @@ from pygos.host import machine_code as mc
 from pygos.host.layout import STUB_CODE
 from tests.security import systrap
 from tests.security.conftest import Compiler
+from tests.security.tracing import HostCall, host_calls
 
 pytestmark = [pytest.mark.boots, pytest.mark.timeout(300)]
 
@@ -122,6 +123,48 @@ def test_t_esc_07_jumps_to_every_byte_of_the_stub(
     binary = compile_c(systrap.program(systrap.OFFSETS))
     assert _run(machine, binary, str(_TIMES), _SEED, timeout=280) == ["1", "unharmed"]
     assert not Path("/tmp/t-esc-07-offsets").exists()
+
+
+#: Calls that need the pass in their sixth argument: mprotect, munmap, clone.
+_WITH_PASS = {10, 11, 56}
+#: What makes stubs: until this call (close_range of every descriptor) a process is one of them.
+_MAKING = {3, 7, 9, 13, 14, 33, 38, 101, 110, 131, 157, 160, 302, 317, 436}
+#: What guest code may call: mmap of descriptor 3, rt_sigreturn, prctl, arch_prctl, futex.
+_GUEST = {9, 15, 157, 158, 202}
+
+
+def test_t_esc_01_what_the_host_executes_for_a_guest_that_jumps_everywhere(
+    tmp_path: Path, compile_c: Compiler
+) -> None:
+    binary = compile_c(systrap.program(systrap.OFFSETS))
+    command = [str(Path(sys.executable).with_name("pygos")), "run", "--platform", "systrap", "--"]
+    command += [binary, "1", _SEED]
+    kernel, status, trace = host_calls(tmp_path, command, 250)
+    assert status == 0
+    stubs = _of_stubs(kernel, trace)
+    assert len({call.pid for call in stubs}) > 500
+    numbers = {call.number for call in stubs}
+    assert numbers <= _WITH_PASS | _MAKING | _GUEST, "calls that nobody may make"
+    # Nobody but the kernel knows the pass, and it is not 0.
+    passes = {call.args[5] for call in stubs if call.number in _WITH_PASS}
+    assert len(passes - {0}) == 1
+    assert {call.args[4] for call in stubs if call.number == 9} == {3}
+    assert {call.args[3] & ~0x8000 for call in stubs if call.number == 9} == {0x11}
+    assert {call.args[1] & 0xFFFFFFFF for call in stubs if call.number == 202} <= {0, 1}
+    assert not Path("/tmp/t-esc-07-offsets").exists()
+
+
+def _of_stubs(kernel: int, trace: list[HostCall]) -> list[HostCall]:
+    """Calls of the stubs, from their filter on (or, the zygote, from its execve)."""
+    begun: dict[int, list[HostCall]] = {}
+    for call in trace:
+        if call.pid == kernel:
+            continue
+        if call.number in (59, 317):
+            begun[call.pid] = []
+        else:
+            begun.setdefault(call.pid, []).append(call)
+    return [call for calls in begun.values() for call in calls]
 
 
 def test_t_esc_07_siblings_forge_their_areas(machine: pygos.Machine, compile_c: Compiler) -> None:
