@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if name := config.getoption("platform"):
         os.environ["PYGOS_PLATFORM"] = name
+    os.environ["PYGOS_DAEMON"] = "0"  # nothing is run by a daemon that is there by chance
 
 
 def pytest_report_header(config: pytest.Config) -> str:

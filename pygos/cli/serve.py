@@ -100,6 +100,8 @@ class Spare:
 
     def boot(self) -> None:
         """Boot with default options. PygosError if the host doesn't allow it."""
+        from pygos.init.spare import read_ahead
+
         options, _ = parse_plain(["true"]) or (None, ())
         assert options is not None
         root = config.parse_root(options.root)
@@ -107,6 +109,7 @@ class Spare:
         self._settings = boot_settings(options, root, config.resolve_user(options.user, root))
         self.kernel = boot(self._settings)
         self._uptime = self.kernel.clock.boottime()
+        read_ahead(self.kernel)
 
     def fit_cpus(self, cpus: set[int]) -> None:
         """Let this process have just these CPUs; the machine goes if it had others."""
