@@ -519,6 +519,8 @@ class UmSystrap(UmPlatform):
         wait for a word of its own, though.
         """
         used = self._cpu_time(cpu.pid)
+        if cpu.area.state not in (RUN, RUN_WATCHED):
+            return False  # it has stopped just now
         return used < 0 or used - cpu.used > _DEAF_NS
 
     @staticmethod
