@@ -243,6 +243,8 @@ def _file_fault(mm: Mm, vma: Vma, vpn: int, access: Access, host: bool) -> None:
     was_hole = mapping.keep and vma.file is not None and vpn + delta not in mapping.pages
     filemap_fault(mapping, vpn + delta, vma)
     lo, hi = (vpn, vpn + 1) if was_hole else window(vma, vpn, FILE_AROUND)
+    if vma.file is None:  # shared anonymous memory, whose new pages may reach further
+        hi = max(hi, min(vpn + FILE_AROUND, vma.end >> 12))
     flags = vma.flags
     if not flags & (VM_SHARED | VM_WRITE):
         note(mapping, EXEC if flags & VM_EXEC else READ, lo + delta, hi + delta)
