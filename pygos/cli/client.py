@@ -43,6 +43,8 @@ _REPORTED = (_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU)
 _ALWAYS = (_signal.SIGCONT, _signal.SIGWINCH)
 _SOL_SOCKET, _SO_PEERCRED, _SCM_RIGHTS = 1, 17, 1
 EXIT_LOST = 125
+#: The daemon can't serve this client: start cold.
+REFUSED = -1
 
 
 def wanted(words: list[str]) -> bool:
@@ -191,7 +193,10 @@ class Relay:
 
 
 def run_warm(words: list[str]) -> int | None:
-    """Have the daemon serve a command line of ``pygos run``: the exit status. None: it can't."""
+    """Have the daemon serve a command line of ``pygos run``: the exit status, or REFUSED.
+
+    None: there is no daemon.
+    """
     conn = connect() if _standard_are_open() else None
     if conn is None:
         return None
@@ -212,7 +217,7 @@ def run_warm(words: list[str]) -> int | None:
     if kind == COLD:
         relay.give_up()
         _explain(words, data)
-        return None
+        return REFUSED
     if mode is not None:
         _restore(mode)
     sys.stderr.write("pygos: the daemon's process with the machine has died\n")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pygos._errors import PygosError
 from pygos._runtime import directory, is_private, socket_path
-from pygos.cli.client import connect
+from pygos.cli.client import REFUSED, connect, run_warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,19 +31,35 @@ class DaemonError(PygosError):
 
 def start(idle: float | None, say: Callable[[str], object], foreground: bool = False) -> int:
     """Start a daemon; returns when it serves. `idle`: s without work after which it ends."""
-    if connect() is not None:
-        say("the daemon is running already")
-        return 0
     if foreground:
         _serve(idle, None)
         return 0
     pid = launch(idle)
-    say(f"the daemon is running, pid {pid}")
+    say(f"the daemon is running, pid {pid}" if pid else "the daemon is running already")
     return 0
 
 
 def launch(idle: float | None) -> int:
-    """Start a daemon in the background; its pid, once it serves. DaemonError."""
+    """Start a daemon in the background; its pid, once it serves; 0 if there is one. DaemonError."""
+    lock = _take_lock()
+    try:
+        return 0 if connect() is not None else _launch(idle)
+    finally:
+        os.close(lock)
+
+
+def _take_lock() -> int:
+    """A descriptor that nobody else has while it is open: daemons start one at a time."""
+    _make_directory()
+    try:
+        fd = os.open(f"{directory()}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except OSError as error:
+        raise DaemonError(f"{directory()}/lock: {error.strerror}") from None
+    return fd
+
+
+def _launch(idle: float | None) -> int:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -78,7 +95,12 @@ def _detach(idle: float | None, writer: int) -> None:
 
 def _serve(idle: float | None, report: int | None) -> None:
     """Be the daemon. `report`: a pipe that gets our pid, or why we can't serve."""
+    lock = -1
     try:
+        if report is None:
+            lock = _take_lock()
+            if connect() is not None:
+                raise DaemonError("the daemon is running already")
         listener = listen(socket_path())
         rehearse()
     except Exception as error:
@@ -86,6 +108,9 @@ def _serve(idle: float | None, report: int | None) -> None:
             raise
         os.write(report, f"{error}".encode())
         return
+    finally:
+        if lock >= 0:
+            os.close(lock)
     from pygos.cli.server import Server
 
     server = Server(listener, socket_path(), idle)
@@ -95,10 +120,7 @@ def _serve(idle: float | None, report: int | None) -> None:
     server.run()
 
 
-def listen(path: str) -> socket.socket:
-    """The daemon's socket, in a directory of the user's own. DaemonError."""
-    if len(os.fsencode(path)) > _PATH_MAX:
-        raise DaemonError(f"{path}: too long for a socket; set XDG_RUNTIME_DIR to a shorter one")
+def _make_directory() -> None:
     try:
         os.mkdir(directory(), 0o700)
     except FileExistsError:
@@ -107,6 +129,12 @@ def listen(path: str) -> socket.socket:
         raise DaemonError(f"{directory()}: {error.strerror}") from None
     if not is_private(directory()):
         raise DaemonError(f"{directory()} must be a directory of yours with mode 0700")
+
+
+def listen(path: str) -> socket.socket:
+    """The daemon's socket, in a directory of the user's own. DaemonError."""
+    if len(os.fsencode(path)) > _PATH_MAX:
+        raise DaemonError(f"{path}: too long for a socket; set XDG_RUNTIME_DIR to a shorter one")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     own = f"{path}.{os.getpid()}"
     mask = os.umask(0o177)
@@ -176,18 +204,15 @@ def _ask(verb: bytes) -> str | None:
     return answer.decode(errors="replace").strip()
 
 
-def warm(words: list[str]) -> int | None:
-    """Start a daemon if there is none, and have it serve `words`; None: it can't."""
-    from pygos.cli.client import run_warm
-
-    if connect() is not None:
-        return None  # it has refused already
+def warm(words: list[str]) -> int:
+    """Start a daemon if there is none, and have it serve `words`; REFUSED if it can't."""
     try:
         launch(DEFAULT_IDLE)
     except PygosError as error:
         sys.stderr.write(f"pygos: cold start: {error}\n")
-        return None
-    return run_warm(words)
+        return REFUSED
+    status = run_warm(words)
+    return REFUSED if status is None else status
 
 
 #: Seconds without work after which a daemon ends.

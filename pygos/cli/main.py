@@ -87,30 +87,32 @@ def _usage(error: BaseException) -> str:
 def dispatch(argv: list[str]) -> object:
     """Run what the command line says; its status, or None for 0."""
     if argv[:1] == ["run"]:
-        from pygos.cli.client import run_warm, wanted
+        from pygos.cli.client import REFUSED, run_warm, wanted
 
-        if wanted(argv) and (status := run_warm(argv)) is not None:
+        status = run_warm(argv) if wanted(argv) else REFUSED
+        if status is not None and status != REFUSED:
             return status
         from pygos.cli.options import parse_plain
 
         if plain := parse_plain(argv[1:]):
-            return _run_cold(argv, *plain)
+            return _run_cold(argv, *plain, may_start=status != REFUSED)
     from pygos.cli.commands import call
 
     return call(argv)
 
 
-def _run_cold(argv: list[str], options: Options, command: tuple[str, ...]) -> int:
+def _run_cold(argv: list[str], options: Options, command: tuple[str, ...], may_start: bool) -> int:
+    """Run in this process; or by a daemon that was asked for, if it `may_start`."""
     import gc
 
     from pygos._image import install, update
 
     gc.disable()  # nothing that is imported or booted becomes garbage; see run.boot
     image = install()
-    if (options.warm or os.environ.get("PYGOS_DAEMON") == "1") and not options.no_daemon:
+    if may_start and (options.warm or os.environ.get("PYGOS_DAEMON") == "1"):
         from pygos.cli.daemon import warm
 
-        if (status := warm(argv)) is not None:
+        if (status := warm(argv)) >= 0:
             return status
     from pygos.cli.run import run_command
 

@@ -310,6 +310,17 @@ def test_a_run_can_ask_for_the_daemon(package: Path) -> None:
         assert daemon.call("daemon", "stop").returncode == 0
 
 
+def test_daemons_that_start_at_the_same_time_become_one(package: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="pygos-test-") as runtime:
+        daemon = Daemon(package, runtime)
+        with daemon.popen("sh", "-c", "exit 3") as one, daemon.popen("sh", "-c", "exit 4") as other:
+            assert one.communicate() == other.communicate() == (b"", b"")
+        assert (one.returncode, other.returncode) == (3, 4)
+        assert daemon.status()[1] == 2
+        assert daemon.call("daemon", "start").stdout == b"the daemon is running already\n"
+        assert daemon.call("daemon", "stop").returncode == 0
+
+
 # -- at a terminal
 
 
