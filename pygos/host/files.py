@@ -125,7 +125,7 @@ class HostFiles:
         "_openat2",
     )  # fmt: skip
 
-    def __init__(self, directory: str, limit: int = 512) -> None:
+    def __init__(self, directory: str, limit: int = 256) -> None:
         try:
             fd = os.open(directory, _DIR_FLAGS & ~os.O_NOFOLLOW)
         except OSError as error:
