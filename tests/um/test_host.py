@@ -215,8 +215,8 @@ def test_python_signal_handlers_run_while_a_guest_does(guest: Guest) -> None:
 
 def test_keyboard_interrupt_gets_through(guest: Guest) -> None:
     timer = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
+        timer.start()
         guest.um.wait(None)
     timer.join()
 
