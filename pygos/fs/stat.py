@@ -122,12 +122,12 @@ def stat_bytes(task: Task, mnt: Mount, dentry: Dentry) -> bytes:
     inode = dentry.d_inode
     assert inode is not None
     kept = inode.i_stat
-    if (
-        kept is not None
-        and task.machine.clock.monotonic() < kept[0]
-        and task.cred.user_ns is None
-    ):
-        return kept[1]
+    if task.cred.user_ns is None:
+        if kept is not None:
+            if task.machine.clock.monotonic() < kept[0]:
+                return kept[1]
+        elif not inode.i_op.has_getattr:
+            return _pack_inode(inode, inode.i_uid, inode.i_gid)
     return pack_stat(task, Path(mnt, dentry), inode)
 
 
