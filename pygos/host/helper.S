@@ -439,7 +439,7 @@ do_answer:                              # rdx: the word of who waits
         jne     8f
         mov     rdi, rdx
         mov     esi, FUTEX_WAKE
-        mov     edx, 1
+        mov     edx, 0x7fffffff         # one that is killed but not gone may wait there, too
         xor     r10d, r10d
         mov     eax, NR_futex
         syscall

@@ -545,7 +545,7 @@ hand_over:
         jne     1f
         lea     rdi, [rbx + C_STATE]
         mov     esi, FUTEX_WAKE
-        mov     edx, 1
+        mov     edx, 0x7fffffff         # one that is killed but not gone may wait there, too
         xor     r10d, r10d
         mov     eax, NR_futex
         syscall
