@@ -121,13 +121,14 @@ class Image:
 
     def write(self) -> None:
         """Make a new image, of all that is loaded and what was in the old one. OSError."""
+        found = {n: self._entry(n, m) for n, m in list(sys.modules.items()) if _belongs(m)}
+        for name in self._index.keys() - sys.modules.keys():
+            if self.find_spec(name) is not None:  # it hasn't changed
+                found[name] = self._old_entry(name)
         index: dict[str, Entry] = {}
         pieces: list[bytes] = []
         at = 0
-        for name, module in list(sys.modules.items()):
-            if not _belongs(module):
-                continue
-            source, package, mtime, size, code = self._entry(name, module)
+        for name, (source, package, mtime, size, code) in found.items():
             index[name] = source, package, mtime, size, at, len(code)
             pieces.append(code)
             at += len(code)
@@ -140,12 +141,16 @@ class Image:
         it changes between, the entry is stale at once."""
         loader = module.__spec__.loader
         if loader is self:
-            source, package, mtime, size, _, _ = self._index[name]
-        else:
-            source, package = module.__file__, hasattr(module, "__path__")
-            st = os.stat(source)
-            mtime, size = st.st_mtime_ns, st.st_size
-        return source, package, mtime, size, marshal.dumps(loader.get_code(name))
+            return self._old_entry(name)
+        source: str = module.__file__
+        st = os.stat(source)
+        code = marshal.dumps(loader.get_code(name))
+        return source, hasattr(module, "__path__"), st.st_mtime_ns, st.st_size, code
+
+    def _old_entry(self, name: str) -> tuple[str, bool, int, int, bytes]:
+        source, package, mtime, size, offset, length = self._index[name]
+        at = self._start + offset
+        return source, package, mtime, size, bytes(self._data[at : at + length])
 
 
 def _belongs(module: Any) -> bool:

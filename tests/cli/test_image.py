@@ -53,6 +53,18 @@ def test_the_second_start_uses_it_and_leaves_it(package: Package) -> None:
     assert package.image.stat().st_ino == before.st_ino
 
 
+def test_what_other_programs_needed_is_kept(package: Package) -> None:
+    """Programs of two kinds, in turn: the image grows once for each and then stays."""
+    needs = "import mmap, select, socket, os; socket.socketpair(); select.epoll(); os.sync()"
+    needs += "; os.memfd_create('x'); os.eventfd(0); os.sysconf('SC_AVPHYS_PAGES')"
+    for command in (("/usr/bin/python3", "-c", needs), ("echo",)):
+        package.run(*command)
+    settled = package.image.stat()
+    for command in (("/usr/bin/python3", "-c", needs), ("echo",)):
+        package.run(*command)
+    assert package.image.stat().st_ino == settled.st_ino
+
+
 def test_a_changed_source_is_what_runs(package: Package) -> None:
     old = package.image.stat().st_ino
     source = package.root / "pygos" / "include" / "uapi" / "version.py"
