@@ -140,7 +140,7 @@ class Image:
         """What the image has of a module. The source's time is taken before the code is read: if
         it changes between, the entry is stale at once."""
         loader = module.__spec__.loader
-        if loader is self:
+        if isinstance(loader, Image):
             return self._old_entry(name)
         source: str = module.__file__
         st = os.stat(source)
