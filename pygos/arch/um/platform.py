@@ -36,6 +36,8 @@ _BLOCKS: Final = 65_536
 POOL: Final = 4
 _EPERM, _ESRCH, _EAGAIN, _ENOMEM = 1, 3, 11, 12
 _MAX64: Final = (1 << 64) - 1
+#: waitid: is it our child? Nothing is reaped.
+_LOOK: Final = os.WEXITED | os.WNOHANG | os.WNOWAIT | WALL
 
 
 def _mmap_min_addr() -> int:
@@ -153,9 +155,11 @@ class UmPlatform:
         """Kill a stub; it is reaped when convenient."""
         self.stubs.pop(stub.pid, None)
         try:
+            # If the host ended it, and it was reaped, the number may be anybody's by now.
+            os.waitid(os.P_PID, stub.pid, _LOOK)
             os.kill(stub.pid, signal.SIGKILL)
             self.dying.add(stub.pid)
-        except ProcessLookupError:
+        except (ChildProcessError, ProcessLookupError):
             pass
         self._free_slots.append(stub.slot)
         if len(self.dying) > 16:
