@@ -16,6 +16,9 @@ from pygos.host import machine_code as mc
 
 _CALL1 = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p)
 _CALL3 = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p)
+_CALL3P = ctypes.CFUNCTYPE(
+    ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
+)
 _CMPXCHG = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
 
 # The CPU block of helper.S, as indices of u64.
@@ -29,13 +32,14 @@ PTRACE_SYSEMU, PTRACE_SYSEMU_SINGLESTEP = 31, 32
 # Results of run() and fetch().
 SYSCALL, BAD_SYSCALL, OTHER, STOPPED, BAD_LIST = 0, 1, 2, 0x1000000, -1000
 # ... and of go() and take().
-TRAPPED, VSYSCALL, SIGNALLED = 3, 4, 5
+TRAPPED, VSYSCALL, SIGNALLED, EVENT = 3, 4, 5, 6
 
 
 class MachineCode:
     """One loaded copy of the helper. Each attribute is one routine of helper.S.
 
     run, start, fetch, flush: (address of a CPU block) -> result
+    go_any: (address of a CPU block, vector of two, address of a deadline) -> result
     go, give, take, await_, save: the same for guest threads that nobody traces
     answer: (address of a state word): its owner may go on
     wait_any: (vector of struct futex_waitv, its length, address of a deadline) -> index
@@ -44,8 +48,8 @@ class MachineCode:
     """
 
     __slots__ = (
-        "_page", "answer", "await_", "cmpxchg32", "fetch", "flush", "give", "go", "run", "save",
-        "start", "take", "wait", "wait_any",
+        "_page", "answer", "await_", "cmpxchg32", "fetch", "flush", "give", "go", "go_any",
+        "run", "save", "start", "take", "wait", "wait_any",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -59,6 +63,7 @@ class MachineCode:
         self.flush: Callable[[int], int] = _CALL1(base + mc.HELPER_FLUSH)
         self.wait: Callable[[int], int] = _CALL1(base + mc.HELPER_WAIT)
         self.go: Callable[[int], int] = _CALL1(base + mc.HELPER_GO)
+        self.go_any: Callable[[int, int, int], int] = _CALL3P(base + mc.HELPER_GO_ANY)
         self.give: Callable[[int], int] = _CALL1(base + mc.HELPER_GIVE)
         self.take: Callable[[int], int] = _CALL1(base + mc.HELPER_TAKE)
         self.await_: Callable[[int], int] = _CALL1(base + mc.HELPER_AWAIT)

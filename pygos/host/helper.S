@@ -94,10 +94,11 @@
         .equ TRAPPED, 3                 # as SYSCALL, by a signal: the site isn't patched
         .equ VSYSCALL, 4                # a call into the vsyscall page
         .equ SIGNALLED, 5               # see T_SIGNO and so on
+        .equ EVENT, 6                   # go_any(): something else happened
 
         .text
         .globl run, start, fetch, flush, wait, cmpxchg32
-        .globl go, give, take, save, await_, wait_any, answer
+        .globl go, go_any, give, take, save, await_, wait_any, answer
 
 # ---- long run(block): start, wait for one stop, fetch.
 run:
@@ -601,6 +602,7 @@ do_take:
 # word that says that its owner doesn't run, or -errno. `until`: absolute, CLOCK_MONOTONIC; 0:
 # for ever; -1: don't wait (-EAGAIN). -EAGAIN also if it was woken too often for nothing.
 wait_any:
+do_wait_any:
         push    rbx
         mov     ebx, PATIENCE
         mov     r10, rdx
@@ -634,6 +636,49 @@ wait_any:
 9:      pop     rbx
         ret
 8:      mov     rax, r8
+        pop     rbx
+        ret
+
+# ---- long go_any(block, struct futex_waitv vec[2], struct timespec *until): as go(), but vec[0] or
+# the time may end it too: EVENT, or -errno; the thread goes on running then. vec[1]: its own word.
+go_any:
+        push    rbx
+        push    r12
+        push    r13
+        mov     rbx, rdi
+        mov     r12, rsi
+        mov     r13, rdx
+        call    do_give
+        test    rax, rax
+        js      9f
+        mov     rdx, [rbx + AREA]
+        mov     rcx, [rbx + KSPIN]
+1:      cmp     dword ptr [rdx], RUN
+        jne     2f
+        dec     rcx
+        js      2f
+        pause
+        jmp     1b
+2:      mov     rdi, r12
+        mov     esi, 2
+        mov     rdx, r13
+        call    do_wait_any
+        test    rax, rax
+        js      9f
+        mov     ecx, EVENT
+        jz      8f
+        mov     rdx, [rbx + AREA]
+        mov     eax, [rdx]
+        mov     rcx, DIED
+        cmp     eax, REQ
+        je      3f
+        cmp     eax, REQ_ASLEEP
+        jne     8f
+3:      call    do_take
+        jmp     9f
+8:      mov     rax, rcx
+9:      pop     r13
+        pop     r12
         pop     rbx
         ret
 

@@ -29,6 +29,7 @@ from pygos.host import machine_code as mc
 from pygos.host.code import (
     BAD_LIST,
     BAD_SYSCALL,
+    EVENT,
     PARKED,
     SIGNALLED,
     SYSCALL,
@@ -95,14 +96,23 @@ class UmSystrap(UmPlatform):
         self.initial_fpu = b""
         code = ram.code
         self._go, self._give, self._take = code.go, code.give, code.take
+        self._go_any = code.go_any
         self._await, self._save, self._answer = code.await_, code.save, code.answer
         self._wait_any = code.wait_any
         self._deadline = (ctypes.c_long * 2)()
         self._deadline_addr = ctypes.addressof(self._deadline)
+        #: The time that is in there; when the slice of who runs alone is over.
+        self._until_set = 0
+        self._slice_end = 0
         _, addr, words = self._watch_page
         self._event_word = addr + _WATCH_WORD
         self._event = words[_WATCH_WORD // 8 : _WATCH_WORD // 8 + 1]
         self._event[0] = RUN
+        #: What go_any() waits for: an event, or a thread.
+        self._pair = (ctypes.c_ulong * 6)(
+            RUN_WATCHED, self._event_word, _FUTEX2_SIZE_U32, RUN_WATCHED, 0, _FUTEX2_SIZE_U32
+        )
+        self._pair_addr = ctypes.addressof(self._pair)
         try:
             libc.ptrace(PTRACE_CONT, self._watcher, 0, 0)
             self._learn()
@@ -337,16 +347,23 @@ class UmSystrap(UmPlatform):
     # -- the run loop ----------------------------------------------------------------------
 
     def wait(self, deadline: int | None) -> Traps:
-        """See Platform.wait. Fast when one CPU resumes and nothing else can happen."""
-        if (
-            len(self.pending) == 1
-            and not self._busy
-            and self.pending[0].born
-            and not self.pending[0].traced
-            and (deadline is None or deadline - monotonic_ns() > _TICK_NS)
-        ):
-            cpu = self.pending.pop()
-            code = self._go(cpu.addr)
+        """See Platform.wait. Fast when one CPU resumes and no other runs."""
+        pending = self.pending
+        if len(pending) == 1 and pending[0].born and not pending[0].traced:
+            now = monotonic_ns() if deadline is not None or self._busy else 0
+            if not self._busy and (deadline is None or deadline - now > _TICK_NS):
+                cpu = pending.pop()
+                code = self._go(cpu.addr)
+            elif (
+                self.running
+                or self._ready
+                or self.events.files
+                or (deadline is not None and deadline <= now)
+            ):
+                return self._wait_for_any(deadline)
+            else:
+                cpu = pending.pop()
+                code = self._go_watched(cpu, deadline, now)
             self._turns -= 1
             if self._turns <= 0:
                 self._turns = self.spin.review(cpu)
@@ -357,9 +374,23 @@ class UmSystrap(UmPlatform):
                 return trapped
         return self._wait_for_any(deadline)
 
+    def _go_watched(self, cpu: SysCpu, deadline: int | None, now: int) -> int:
+        """As go(), but a host descriptor or the deadline may end it too."""
+        if now > self._slice_end - _TICK_NS // 2:
+            self._slice_end = now + _TICK_NS
+        until = self._slice_end if deadline is None else min(deadline, self._slice_end)
+        if until != self._until_set:
+            self._until_set = until
+            self._deadline[0], self._deadline[1] = divmod(until, 1_000_000_000)
+        self._pair[4] = cpu.area.addr
+        code = self._go_any(cpu.addr, self._pair_addr, self._deadline_addr)
+        if code == -_ETIMEDOUT and deadline is not None and until == deadline:
+            return EVENT
+        return code
+
     def _after_go(self, cpu: SysCpu, code: int) -> Traps | None:
         """go() ended in something else than a system call at a patched site."""
-        if code in (-_EINTR, -_ETIMEDOUT):
+        if code in (-_EINTR, -_ETIMEDOUT, -_EAGAIN, EVENT):
             cpu.started = monotonic_ns() - (_TICK_NS if code == -_ETIMEDOUT else 0)
             self.running[cpu.pid] = cpu
             self._busy = True
@@ -480,6 +511,7 @@ class UmSystrap(UmPlatform):
         when = min([cpu.started for cpu in cpus]) + _TICK_NS
         if deadline is not None and deadline < when:
             when = deadline
+        self._until_set = when
         self._deadline[0], self._deadline[1] = divmod(when, 1_000_000_000)
         return self._deadline_addr
 
