@@ -21,9 +21,11 @@ _PYGOS = str(Path(sys.executable).with_name("pygos"))
 _BUSY = "for i in 1 2 3 4; do (while :; do ls / >/dev/null; done) & done; echo up; wait"
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(tmp: Path) -> subprocess.Popen[bytes]:
     kernel = subprocess.Popen(
-        [_PYGOS, "run", "--cpus", "2", "--", "sh", "-c", _BUSY], stdout=subprocess.PIPE
+        [_PYGOS, "run", "--cpus", "2", "--", "sh", "-c", _BUSY],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp)},
     )
     assert kernel.stdout is not None
     assert kernel.stdout.readline() == b"up\n"
@@ -52,16 +54,14 @@ def _gone_within(pids: list[int], seconds: float) -> bool:
     return True
 
 
-def _leftovers() -> set[str]:
-    """Files of any pygos; other tests' directories come and go."""
-    paths = [path for folder in ("/dev/shm", "/tmp") for path in Path(folder).glob("*pygos*")]
-    return {str(path) for path in paths if not path.name.startswith("pygos-test-")}
+def _leftovers(tmp: Path) -> list[Path]:
+    """What is in the kernel's own directory for temporary files, or shared memory of its name."""
+    return [*tmp.iterdir(), *Path("/dev/shm").glob("*pygos*")]
 
 
 @pytest.mark.parametrize("seed", range(_DEATHS))
-def test_t_death_01_kill_at_a_random_point(seed: int) -> None:
-    before = _leftovers()
-    kernel = _start()
+def test_t_death_01_kill_at_a_random_point(seed: int, tmp_path: Path) -> None:
+    kernel = _start(tmp_path)
     spin = time.monotonic() + random.Random(seed).random() / 20
     while time.monotonic() < spin:
         pass
@@ -73,9 +73,9 @@ def test_t_death_01_kill_at_a_random_point(seed: int) -> None:
     assert _leftovers() <= before, "T-DEATH-04: files left behind"
 
 
-def test_t_death_02_a_stopped_kernel_stops_the_guest() -> None:
+def test_t_death_02_a_stopped_kernel_stops_the_guest(tmp_path: Path) -> None:
     """With the kernel stopped, stubs run at most to their next trap: none makes progress."""
-    kernel = _start()
+    kernel = _start(tmp_path)
     try:
         kernel.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, kernel.pid, os.WSTOPPED | os.WNOWAIT)
@@ -99,9 +99,8 @@ def _gone_to_rest(pids: list[int]) -> bool:
     return False
 
 
-def test_t_death_04_a_normal_end_leaves_nothing() -> None:
-    before = _leftovers()
-    kernel = _start()
+def test_t_death_04_a_normal_end_leaves_nothing(tmp_path: Path) -> None:
+    kernel = _start(tmp_path)
     stubs = _children(kernel.pid)
     kernel.send_signal(signal.SIGTERM)
     kernel.communicate(timeout=10)
