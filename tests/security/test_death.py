@@ -70,7 +70,7 @@ def test_t_death_01_kill_at_a_random_point(seed: int, tmp_path: Path) -> None:
     kernel.kill()
     kernel.communicate()
     assert _gone_within(stubs, 1.0)
-    assert _leftovers() <= before, "T-DEATH-04: files left behind"
+    assert not _leftovers(tmp_path), "T-DEATH-04: files left behind"
 
 
 def test_t_death_02_a_stopped_kernel_stops_the_guest(tmp_path: Path) -> None:
@@ -105,4 +105,4 @@ def test_t_death_04_a_normal_end_leaves_nothing(tmp_path: Path) -> None:
     kernel.send_signal(signal.SIGTERM)
     kernel.communicate(timeout=10)
     assert _gone_within(stubs, 1.0)
-    assert _leftovers() <= before
+    assert not _leftovers(tmp_path)
