@@ -176,6 +176,10 @@ class Affinity:
         for pid in pids:
             self._place(pid, self.where)
 
+    def crowded(self) -> bool:
+        """Do more threads of the host want to run than there are CPUs for?"""
+        return self.runnable() > len(self._mask)
+
     def apart(self, stub: Stub) -> bool:
         """Give a stub CPUs other than the kernel's. False: there are none, or no rule holds."""
         if self.floating or stub.away or not self._others:

@@ -33,6 +33,8 @@ _SELDOM: Final = 60_000
 _BETTER: Final = 0.92
 _WORSE: Final = 1.4
 _MAX_SKIP: Final = 256
+#: Windows after which a failure before is forgotten.
+_PROVEN: Final = 16
 
 
 class Spin:
@@ -41,7 +43,18 @@ class Spin:
     review() is called each time `its result` stops of the fast path have passed.
     """
 
-    __slots__ = ("_affinity", "_count", "_pinned", "_skip", "_spun", "_start", "_wait", "cpu", "on")
+    __slots__ = (
+        "_affinity",
+        "_count",
+        "_good",
+        "_pinned",
+        "_skip",
+        "_spun",
+        "_start",
+        "_wait",
+        "cpu",
+        "on",
+    )
 
     def __init__(self, affinity: Affinity) -> None:
         self._affinity = affinity
@@ -56,6 +69,8 @@ class Spin:
         #: Windows to wait before the next try, and how many it will be after a failure.
         self._wait = 0
         self._skip = 2
+        #: Windows in a row in which it paid.
+        self._good = 0
 
     def review(self, cpu: SysCpu) -> int:
         """`cpu` has stopped; after how many stops to call again."""
@@ -81,6 +96,8 @@ class Spin:
         self._pinned = each
         if self._wait:
             self._wait -= 1
+        elif self._affinity.crowded():
+            self._wait = self._skip
         elif self._affinity.apart(cpu.stub):
             self.on = True
             self._spun = 0.0
@@ -91,14 +108,15 @@ class Spin:
     def _judge(self, each: float) -> int:
         """It spins: does that pay?"""
         if self._spun:
-            if each < self._spun * _WORSE:
+            if each < self._spun * _WORSE and not self._affinity.crowded():
                 self._spun = min(self._spun * 1.02, each)
+                self._good += 1
+                if self._good > _PROVEN:
+                    self._skip = 2
                 return _SETTLED
-            self.leave()
-            return _TRIAL
-        if each < self._pinned * _BETTER:
+        elif each < self._pinned * _BETTER:
             self._spun = each
-            self._skip = 2
+            self._good = 0
             return _SETTLED
         self._wait, self._skip = self._skip, min(2 * self._skip, _MAX_SKIP)
         self.leave()
